@@ -1,0 +1,150 @@
+//! The stored types. Order and kind of the fields are the format.
+
+use bincode::{BorrowDecode, Decode, Encode};
+
+/// Under `m`: marks a store as the engine's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Mark {
+    pub(crate) created_micros: i64,
+}
+
+/// Under `i`: all ids up to and with this one are given out.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Ids {
+    pub(crate) last: u64,
+}
+
+/// Under `n`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Namespace {
+    pub(crate) created_micros: i64,
+}
+
+/// A version and the checksum of its stored value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct VersionRef {
+    /// The branch that made the version.
+    pub(crate) owner: u64,
+    pub(crate) lsn: u64,
+    pub(crate) checksum: u64,
+}
+
+/// Under `b`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Branch {
+    pub(crate) head: VersionRef,
+    pub(crate) head_micros: i64,
+    /// At least the head version's own; greater where the LSN advanced without a change, and on a child until it writes.
+    pub(crate) head_lsn: u64,
+    pub(crate) first: First,
+}
+
+/// Where a branch's readable history begins.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum First {
+    /// At the branch's own first version.
+    Root { lsn: u64, micros: i64 },
+    /// At the parent's version that the branch was forked from.
+    Fork { parent: u64, version: VersionRef, micros: i64, asked: Asked },
+}
+
+/// The point that a fork was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Asked {
+    Head,
+    Lsn(u64),
+    Micros(i64),
+}
+
+/// Under `v`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Version {
+    pub(crate) micros: i64,
+    pub(crate) metadata: Vec<u8>,
+    pub(crate) root: Root,
+}
+
+/// The root of a map.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Root {
+    /// The payload of the only node of a small map.
+    Inline(Vec<u8>),
+    Node {
+        id: u64,
+        checksum: u64,
+    },
+}
+
+/// Under `d`, and inline in a version: entries in the order of their keys.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, BorrowDecode)]
+pub(crate) struct Node<'a> {
+    /// 0 for a leaf, whose entries are the map's; otherwise one more than its children's.
+    pub(crate) level: u8,
+    pub(crate) entries: Vec<Entry<'a>>,
+}
+
+/// In a leaf: a key and its value. Above: a child's smallest key, and the child's id and checksum, 8 bytes each, big-endian.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, BorrowDecode)]
+pub(crate) struct Entry<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) payload: &'a [u8],
+}
+
+/// Under `x`: what deletion left to be collected.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Deleted {
+    pub(crate) micros: i64,
+    /// The branch as it was; none for a namespace.
+    pub(crate) branch: Option<Branch>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{self, envelope};
+
+    /// A change of these bytes is a change of the format: raise [`envelope::FORMAT`] and keep reading the old one.
+    #[test]
+    fn stored_bytes_are_golden() {
+        let version = VersionRef { owner: 2, lsn: 0x16B_3748, checksum: 0x0102_0304_0506_0708 };
+        let branch = Branch {
+            head: version,
+            head_micros: 1_700_000_000_000_000,
+            head_lsn: 0x16B_3750,
+            first: First::Fork { parent: 2, version, micros: -1, asked: Asked::Lsn(0x16B_3749) },
+        };
+        let golden: [(&str, Vec<u8>, &str); 7] = [
+            ("mark", codec::encode(&Mark { created_micros: 1 }).unwrap(), "02"),
+            ("ids", codec::encode(&Ids { last: 4096 }).unwrap(), "fb0010"),
+            (
+                "branch",
+                codec::encode(&branch).unwrap(),
+                "02fc48376b01fd0807060504030201fd00803c3048140c00fc50376b01010202fc48376b01fd08070605040302010101fc49376b01",
+            ),
+            (
+                "version",
+                codec::encode(&Version {
+                    micros: 5,
+                    metadata: b"who".to_vec(),
+                    root: Root::Node { id: 9, checksum: 3 },
+                })
+                .unwrap(),
+                "0a0377686f010903",
+            ),
+            ("inline", codec::encode(&Root::Inline(vec![0, 0])).unwrap(), "00020000"),
+            (
+                "node",
+                codec::encode(&Node { level: 0, entries: vec![Entry { key: b"k", payload: b"vv" }] }).unwrap(),
+                "0001016b027676",
+            ),
+            ("deleted", codec::encode(&Deleted { micros: 1, branch: None }).unwrap(), "0200"),
+        ];
+        for (name, bytes, expected) in golden {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, expected, "{name}");
+        }
+        let (sealed, _) = envelope::seal(b"key", b"payload");
+        let hex: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "01932de0f00b3116097061796c6f6164", "envelope");
+    }
+}

@@ -1,0 +1,201 @@
+//! The engine: what holds everything together.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    BranchId, BranchInfo, Clock, NamespaceId, Point, Snapshot, SystemClock, Version,
+    branch::{self, Durable},
+    clock::{Instants, Micros},
+    codec::{self, key, record},
+    error::Error,
+    ids::Ids,
+    locks::Locks,
+    store::{Commit, Condition, Direction, KeyRange, Store, Submitted, View, Write},
+    transaction::refuse_inside_body,
+    tree::{Limits, Nodes},
+    version::Versions,
+};
+
+/// How an engine works; [`Options::default`] says what is usual.
+#[derive(Clone)]
+pub struct Options {
+    /// How many bytes of memory decoded nodes and versions may take: 256 MiB, unless said otherwise.
+    pub cache_bytes: u64,
+    /// Where commits take their instants from: the operating system, unless said otherwise.
+    pub clock: Arc<dyn Clock>,
+    pub(crate) limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { cache_bytes: 256 << 20, clock: Arc::new(SystemClock), limits: Limits::DEFAULT }
+    }
+}
+
+impl Options {
+    /// Makes nodes so small that few keys make deep trees, for tests.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn with_small_nodes(mut self) -> Self {
+        self.limits = Limits::SMALL;
+        self
+    }
+}
+
+/// Branches of versioned, ordered maps over a [`Store`]. Cheap to clone; all clones are the same engine.
+///
+/// Opening a store twice at once is the store's to refuse.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) nodes: Arc<Nodes>,
+    pub(crate) versions: Versions,
+    pub(crate) ids: Ids,
+    pub(crate) instants: Instants,
+    pub(crate) locks: Locks,
+    pub(crate) limits: Limits,
+}
+
+impl Engine {
+    /// Opens the engine over a store; an empty store is made ready first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ForeignStore`] when the store holds something else, [`Error::Corrupt`], [`Error::Store`].
+    pub fn open(store: impl Store, options: Options) -> Result<Self, Error> {
+        let store: Arc<dyn Store> = Arc::new(store);
+        let instants = Instants::new(options.clock);
+        prepare(store.as_ref(), &instants)?;
+        // A version is small beside its nodes.
+        let version_bytes = options.cache_bytes / 8;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                nodes: Arc::new(Nodes::new(Arc::clone(&store), options.cache_bytes - version_bytes)),
+                versions: Versions::new(Arc::clone(&store), version_bytes),
+                ids: Ids::new(Arc::clone(&store)),
+                instants,
+                locks: Locks::new(),
+                limits: options.limits,
+                store,
+            }),
+        })
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    /// The durable state of everything at one moment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`].
+    pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
+        Ok(Snapshot::new(&self.inner, self.inner.store.snapshot(View::Durable)?))
+    }
+
+    /// The newest durable version of a branch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
+    pub fn head(&self, branch: BranchId) -> Result<Version, Error> {
+        let found = branch::require(&Durable(self.inner.store.as_ref()), branch)?;
+        Ok(self.inner.readable(branch, self.inner.versions.load(branch.namespace(), found.head)?))
+    }
+
+    /// The version of a branch that was current at `point`. Asked again for the same LSN or instant, it answers the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LsnOutsideHistory`], [`Error::TimeOutsideHistory`], [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`],
+    /// and [`Error::NestedTransaction`] for an instant inside a transaction's body.
+    pub fn version(&self, branch: BranchId, point: Point) -> Result<Version, Error> {
+        if let Point::Time(time) = point {
+            self.inner.settle(branch, Micros::of(time))?;
+        }
+        let snapshot = self.inner.store.snapshot(View::Durable)?;
+        let found = branch::require(snapshot.as_ref(), branch)?;
+        let present = self.inner.instants.present();
+        let data = branch::select(snapshot.as_ref(), &self.inner.versions, branch, &found, point, present)?;
+        Ok(self.inner.readable(branch, data))
+    }
+
+    /// What is known of a branch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
+    pub fn branch(&self, branch: BranchId) -> Result<BranchInfo, Error> {
+        Ok(BranchInfo::new(branch, &branch::require(&Durable(self.inner.store.as_ref()), branch)?))
+    }
+
+    /// How many commits found the clock behind their branch's head, and carry an instant later than the clock's.
+    pub fn clamped_commits(&self) -> u64 {
+        self.inner.instants.clamped()
+    }
+
+    /// How many bytes of memory cached nodes take.
+    pub fn cached_bytes(&self) -> u64 {
+        self.inner.nodes.cached_bytes()
+    }
+
+    /// Empties the caches, so that the next reads go to the store.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn forget_cached(&self) {
+        self.inner.nodes.forget_all();
+        self.inner.versions.forget_all();
+    }
+}
+
+impl Inner {
+    pub(crate) fn readable(&self, branch: BranchId, data: Arc<crate::version::VersionData>) -> Version {
+        Version::new(Arc::clone(&self.nodes), branch.namespace(), data)
+    }
+
+    /// Makes sure that no commit at or before `instant` becomes durable on `branch` after this.
+    fn settle(&self, branch: BranchId, instant: Micros) -> Result<(), Error> {
+        refuse_inside_body()?;
+        self.instants.observe(instant);
+        // Whoever builds a commit now has chosen its instant already: let it be submitted first.
+        let held = self.locks.hold(&BTreeSet::from([branch]));
+        let submitted = self.store.submit(Commit::default())?;
+        drop(held);
+        match submitted {
+            Submitted::Applied(ticket) => Ok(self.store.wait(ticket)?),
+            Submitted::Conflict => Err(Error::Internal("a barrier cannot conflict")),
+        }
+    }
+}
+
+/// Makes an empty store ready, or checks that it is the engine's.
+fn prepare(store: &dyn Store, instants: &Instants) -> Result<(), Error> {
+    let snapshot = store.snapshot(View::Latest)?;
+    if let Some(mark) = snapshot.get(&key::MARK)? {
+        codec::open::<record::Mark>(&key::MARK, &mark)?;
+        return Ok(());
+    }
+    if snapshot.range(&KeyRange::ALL, Direction::Ascending).next().transpose()?.is_some() {
+        return Err(Error::ForeignStore);
+    }
+    let created_micros = instants.next(Micros(i64::MIN)).0;
+    let system = NamespaceId::SYSTEM;
+    let write = |key: bytes::Bytes, value: Result<(bytes::Bytes, codec::envelope::Checksum), Error>| {
+        value.map(|(value, _)| Write::Create(key, value))
+    };
+    let writes = vec![
+        write(key::MARK, codec::seal(&key::MARK, &record::Mark { created_micros }))?,
+        write(key::IDS, codec::seal(&key::IDS, &record::Ids { last: system.get() }))?,
+        write(key::namespace(system), codec::seal(&key::namespace(system), &record::Namespace { created_micros }))?,
+    ];
+    let condition = Condition { range: KeyRange::ALL, unchanged_since: snapshot.sequence() };
+    match store.submit(Commit { conditions: vec![condition], writes })? {
+        Submitted::Applied(ticket) => Ok(store.wait(ticket)?),
+        // Another engine was faster; what it made is as good.
+        Submitted::Conflict => prepare(store, instants),
+    }
+}

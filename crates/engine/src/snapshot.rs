@@ -1,0 +1,82 @@
+//! Consistent reads over everything.
+
+use bytes::Bytes;
+
+use crate::{
+    BranchId, BranchInfo, NamespaceId, Table, Version, branch,
+    codec::{envelope, key},
+    engine::Inner,
+    error::Error,
+    store::{self, Direction, KeyRange},
+};
+
+/// The durable state of all branches and records at one moment; see [`Engine::snapshot`](crate::Engine::snapshot).
+///
+/// While it is open, the store keeps what is overwritten: hold it for a request, not for a day. A [`Version`] got from it may be kept.
+pub struct Snapshot<'a> {
+    inner: &'a Inner,
+    store: Box<dyn store::Snapshot + 'a>,
+}
+
+impl<'a> Snapshot<'a> {
+    pub(crate) fn new(inner: &'a Inner, store: Box<dyn store::Snapshot + 'a>) -> Self {
+        Self { inner, store }
+    }
+
+    /// What is known of a branch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
+    pub fn branch(&self, branch: BranchId) -> Result<BranchInfo, Error> {
+        Ok(BranchInfo::new(branch, &branch::require(self.store.as_ref(), branch)?))
+    }
+
+    /// The newest version of a branch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
+    pub fn head(&self, branch: BranchId) -> Result<Version, Error> {
+        let found = branch::require(self.store.as_ref(), branch)?;
+        Ok(self.inner.readable(branch, self.inner.versions.load(branch.namespace(), found.head)?))
+    }
+
+    /// A record's value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::Store`].
+    pub fn record(&self, namespace: NamespaceId, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        let key = key::record(namespace, table, key);
+        self.store.get(&key)?.map(|value| Ok(envelope::open(&key, &value)?.0)).transpose()
+    }
+
+    /// Up to `limit` records whose keys lie in `range`, with the keys that the caller gave them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::Store`].
+    pub fn records(
+        &self,
+        namespace: NamespaceId,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, Error> {
+        let range = key::record_range(namespace, table, range);
+        let entries = self.store.range(&range, direction).take(limit);
+        entries.map(|entry| open_record(table, entry?)).collect()
+    }
+}
+
+/// A record as the caller knows it.
+pub(crate) fn open_record(table: Table, (key, value): (Bytes, Bytes)) -> Result<(Bytes, Bytes), Error> {
+    let (payload, _) = envelope::open(&key, &value)?;
+    let prefix = key::record_prefix_bytes(table);
+    if prefix > key.len() {
+        return Err(Error::corrupt(&key, "key of a record is too short"));
+    }
+    Ok((key.slice(prefix..), payload))
+}

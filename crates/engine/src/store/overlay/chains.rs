@@ -1,0 +1,113 @@
+//! The values of recently written keys, one for each commit that wrote them.
+
+use std::{
+    collections::{BTreeMap, VecDeque, btree_map::Entry},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use crate::store::{Condition, KeyRange, Sequence, Write};
+
+/// A key's values, oldest first. The first is what every reader sees that is older than the second.
+struct Chain(Vec<(Sequence, Option<Bytes>)>);
+
+impl Chain {
+    fn newest(&self) -> Sequence {
+        self.0.last().map_or(Sequence::ZERO, |(sequence, _)| *sequence)
+    }
+
+    fn newest_value(&self) -> Option<Bytes> {
+        self.0.last().and_then(|(_, value)| value.clone())
+    }
+
+    /// The value that a reader of `at` sees.
+    fn visible(&self, at: Sequence) -> Option<Bytes> {
+        // Readers mostly want one of the newest values.
+        let found = self.0.iter().rev().find(|(sequence, _)| *sequence <= at).or(self.0.first());
+        found.and_then(|(_, value)| value.clone())
+    }
+
+    /// Drops the values that no reader of `floor` or later sees.
+    fn trim(&mut self, floor: Sequence) {
+        let keep = self.0.iter().rposition(|(sequence, _)| *sequence <= floor).unwrap_or(0);
+        self.0.drain(..keep);
+    }
+}
+
+/// The recently written keys, each with its value before that and after each commit.
+///
+/// A key stays until its newest value is in the base and every reader sees that value.
+#[derive(Default)]
+pub(super) struct Chains {
+    keys: BTreeMap<Bytes, Chain>,
+    /// Which keys to look at when a commit's values may leave, oldest commit first.
+    history: VecDeque<(Sequence, Arc<[Write]>)>,
+    /// The newest commit of which keys may have left.
+    horizon: Sequence,
+}
+
+impl Chains {
+    /// Nothing yet; what `horizon` and earlier commits wrote is not known.
+    pub(super) fn new(horizon: Sequence) -> Self {
+        Self { horizon, ..Self::default() }
+    }
+
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The value of `key` as a reader of `at` sees it; `None` where only the base knows.
+    pub(super) fn visible(&self, key: &[u8], at: Sequence) -> Option<Option<Bytes>> {
+        self.keys.get(key).map(|chain| chain.visible(at))
+    }
+
+    /// The newest value of `key`; `None` where only the base knows.
+    pub(super) fn newest(&self, key: &[u8]) -> Option<Option<Bytes>> {
+        self.keys.get(key).map(Chain::newest_value)
+    }
+
+    /// The keys of `range` that are here, each with its value as a reader of `at` sees it.
+    pub(super) fn visible_in(&self, range: &KeyRange, at: Sequence) -> Vec<(Bytes, Option<Bytes>)> {
+        self.in_range(range).map(|(key, chain)| (key.clone(), chain.visible(at))).collect()
+    }
+
+    /// Whether nothing in the condition's range was written after its sequence, as far as that is still known.
+    pub(super) fn holds(&self, condition: &Condition) -> bool {
+        let since = condition.unchanged_since;
+        since >= self.horizon && self.in_range(&condition.range).all(|(_, chain)| chain.newest() <= since)
+    }
+
+    /// Adds what commit `sequence` writes; `before` are the values before that, in the order of `writes`.
+    pub(super) fn push(&mut self, sequence: Sequence, writes: &Arc<[Write]>, before: &[Option<Bytes>]) {
+        for (write, before) in writes.iter().zip(before) {
+            let chain = match self.keys.entry(write.key().clone()) {
+                Entry::Occupied(chain) => chain.into_mut(),
+                Entry::Vacant(slot) => slot.insert(Chain(vec![(Sequence::ZERO, before.clone())])),
+            };
+            chain.0.push((sequence, write.value().cloned()));
+        }
+        self.history.push_back((sequence, Arc::clone(writes)));
+    }
+
+    /// Lets go of what no reader of `floor` or later needs; the base must have all commits up to `floor`.
+    pub(super) fn prune(&mut self, floor: Sequence) {
+        while let Some((sequence, writes)) = self.history.pop_front_if(|(sequence, _)| *sequence <= floor) {
+            self.horizon = sequence;
+            for write in writes.iter() {
+                let Entry::Occupied(mut chain) = self.keys.entry(write.key().clone()) else { continue };
+                if chain.get().newest() <= floor {
+                    chain.remove();
+                } else {
+                    chain.get_mut().trim(floor);
+                }
+            }
+        }
+    }
+
+    fn in_range<'a>(&'a self, range: &KeyRange) -> impl Iterator<Item = (&'a Bytes, &'a Chain)> + use<'a> {
+        let range = (!range.is_empty()).then(|| (range.start.clone(), range.end.clone()));
+        range.map(|range| self.keys.range(range)).into_iter().flatten()
+    }
+}

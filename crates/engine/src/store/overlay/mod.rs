@@ -1,0 +1,297 @@
+//! Multi-version reads and conditional commits over a base that has only one version.
+//!
+//! # What it holds
+//!
+//! The [`Chains`] keep the values of recently written keys, before and after each commit. The [`Queue`] keeps accepted commits until
+//! the owner has written them to its base, and made them durable, and calls [`Overlay::publish`].
+//!
+//! # Invariants
+//!
+//! - A key is in the chains from before a commit of it can reach the base until that commit is durable *and* every open snapshot was opened
+//!   after that. So a reader that looks at the base first and at the chains afterwards never takes a value that is too new for it,
+//!   and a key that is not in the chains has its right value in the base.
+//! - A snapshot holds back the commits that were not durable when it was opened (its *pin*), also those that it shows. So what it finds in the
+//!   base alone was there before it was opened.
+//! - After a failure nothing is published any more, so readers of durable values never see those of the failed commits.
+//!
+//! Nothing of this survives a crash: what counts is in the base.
+
+mod chains;
+mod feed;
+mod queue;
+mod snapshot;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+
+pub(crate) use self::queue::Pending;
+use self::{chains::Chains, feed::Feed, queue::Queue, snapshot::OverlaySnapshot};
+use super::{Change, Commit, Direction, KeyRange, Sequence, StoreError, Submitted, Ticket, View, Write};
+
+/// How many bytes of keys and values one commit may have, in all stores on an overlay.
+pub(crate) const MAX_COMMIT_BYTES: usize = 8 << 20;
+
+/// What an overlay lies on: an ordered map with one version of each key.
+pub(crate) trait Base: Send + Sync + 'static {
+    /// The value of one key.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
+
+    /// The first `limit` entries of a range that is not empty, in the order of `direction`.
+    fn page(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError>;
+}
+
+/// What changes with each commit.
+struct State {
+    chains: Chains,
+    feed: Feed,
+    latest: Sequence,
+    durable: Sequence,
+}
+
+/// A base with multi-version reads and a queue of commits; see the module's documentation.
+pub(crate) struct Overlay<B> {
+    base: B,
+    state: RwLock<State>,
+    /// How many snapshots are open at each pin. Locked after `state`.
+    pins: Mutex<BTreeMap<Sequence, usize>>,
+    queue: Queue,
+    /// Held while a commit is decided and ordered.
+    submitting: Mutex<()>,
+    /// Grows with each accepted commit, before the commit can reach the base.
+    epoch: AtomicU64,
+    /// How many keys the chains hold.
+    chained: AtomicUsize,
+}
+
+impl<B: Base> Overlay<B> {
+    /// Lays an overlay on a base that has all commits up to `sequence`. [`Overlay::submit`] blocks while more than
+    /// `max_pending_bytes` are pending.
+    pub(crate) fn new(base: B, sequence: Sequence, max_pending_bytes: usize) -> Self {
+        let state =
+            State { chains: Chains::new(sequence), feed: Feed::new(sequence), latest: sequence, durable: sequence };
+        Self {
+            base,
+            state: RwLock::new(state),
+            pins: Mutex::default(),
+            queue: Queue::new(sequence, max_pending_bytes),
+            submitting: Mutex::default(),
+            epoch: AtomicU64::new(0),
+            chained: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn base(&self) -> &B {
+        &self.base
+    }
+
+    /// See [`super::Store::get`].
+    pub(crate) fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        if self.chained.load(Ordering::SeqCst) == 0 {
+            // Nothing is pending. If that is still so afterwards, the base was read between two commits.
+            let value = self.base.get(key)?;
+            if self.epoch.load(Ordering::SeqCst) == epoch {
+                return Ok(value);
+            }
+        }
+        if view == View::Latest {
+            self.queue.refusal()?;
+        }
+        self.get_at(key, |state| match view {
+            View::Durable => state.durable,
+            View::Latest => state.latest,
+        })
+    }
+
+    /// The value of `key` at a sequence that is not older than the oldest pin.
+    fn get_at(&self, key: &[u8], at: impl Fn(&State) -> Sequence) -> Result<Option<Bytes>, StoreError> {
+        let lookup = || {
+            let state = self.state.read();
+            (state.chains.visible(key, at(&state)), self.epoch.load(Ordering::SeqCst))
+        };
+        let (chained, epoch) = lookup();
+        if let Some(value) = chained {
+            return Ok(value);
+        }
+        let value = self.base.get(key)?;
+        if self.epoch.load(Ordering::SeqCst) == epoch {
+            return Ok(value);
+        }
+        // Commits came in between and may have reached the base already; if one wrote this key, the chains know what was before.
+        Ok(lookup().0.unwrap_or(value))
+    }
+
+    /// See [`super::Store::snapshot`].
+    pub(crate) fn snapshot(&self, view: View) -> Result<OverlaySnapshot<'_, B>, StoreError> {
+        if view == View::Latest {
+            self.queue.refusal()?;
+        }
+        let state = self.state.read();
+        let pin = state.durable;
+        *self.pins.lock().entry(pin).or_default() += 1;
+        let sequence = match view {
+            View::Durable => state.durable,
+            View::Latest => state.latest,
+        };
+        Ok(OverlaySnapshot { overlay: self, sequence, pin })
+    }
+
+    /// Forgets a snapshot, and what was kept for it alone.
+    fn unpin(&self, pin: Sequence) {
+        let mut pins = self.pins.lock();
+        let was_oldest = pins.first_key_value().is_some_and(|(oldest, _)| *oldest == pin);
+        let Some(count) = pins.get_mut(&pin) else { return };
+        *count -= 1;
+        let was_last = *count == 0;
+        if was_last {
+            pins.remove(&pin);
+        }
+        drop(pins);
+        if was_oldest && was_last && self.chained.load(Ordering::SeqCst) > 0 {
+            self.prune(&mut self.state.write());
+        }
+    }
+
+    fn prune(&self, state: &mut State) {
+        let oldest_pin = self.pins.lock().first_key_value().map(|(pin, _)| *pin);
+        let floor = oldest_pin.map_or(state.durable, |pin| pin.min(state.durable));
+        state.chains.prune(floor);
+        self.chained.store(state.chains.len(), Ordering::SeqCst);
+    }
+
+    /// See [`super::Store::submit`].
+    pub(crate) fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
+        let bytes = check(&commit)?;
+        self.queue.wait_for_room()?;
+        let _ordered = self.submitting.lock();
+        // What was accepted may have failed while this commit waited for its turn.
+        self.queue.refusal()?;
+        let sequence = {
+            let state = self.state.read();
+            if !commit.conditions.iter().all(|condition| state.chains.holds(condition)) {
+                return Ok(Submitted::Conflict);
+            }
+            if commit.writes.is_empty() {
+                return Ok(Submitted::Applied(Ticket(state.latest)));
+            }
+            state.latest.next()
+        };
+        // No other commit is decided meanwhile, so these stay the newest values, even if some move from the chains to the base.
+        let before = commit.writes.iter().map(|write| self.before(write)).collect::<Result<Vec<_>, _>>()?;
+        let writes: Arc<[Write]> = commit.writes.into();
+        {
+            let mut state = self.state.write();
+            state.chains.push(sequence, &writes, &before);
+            state.latest = sequence;
+            self.chained.store(state.chains.len(), Ordering::SeqCst);
+            self.epoch.fetch_add(1, Ordering::SeqCst);
+        }
+        self.queue.push(Pending { sequence, writes, before, bytes });
+        Ok(Submitted::Applied(Ticket(sequence)))
+    }
+
+    /// The newest value of the key that is about to be written.
+    fn before(&self, write: &Write) -> Result<Option<Bytes>, StoreError> {
+        let chained = self.state.read().chains.newest(write.key());
+        match write {
+            Write::Put(..) | Write::Delete(_) => chained.map_or_else(|| self.base.get(write.key()), Ok),
+            Write::Create(key, _) => {
+                // A look into the base is what callers avoid with `Create`, so only debug builds check their word there.
+                let found = match chained {
+                    None if cfg!(debug_assertions) => self.base.get(key)?,
+                    chained => chained.flatten(),
+                };
+                match found {
+                    None => Ok(None),
+                    Some(_) => Err(invalid("creates a key that has a value already", key)),
+                }
+            }
+        }
+    }
+
+    /// See [`super::Store::wait`].
+    pub(crate) fn wait(&self, ticket: Ticket) -> Result<(), StoreError> {
+        self.queue.wait(ticket.0)
+    }
+
+    /// See [`super::Store::feed`].
+    pub(crate) fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.state.read().feed.read(after, limit)
+    }
+
+    /// The newest durable commit.
+    pub(crate) fn durable(&self) -> Sequence {
+        self.state.read().durable
+    }
+
+    /// All commits that wait, in their order, without waiting for one. Each call's commits must be published, or failed, before the next call's.
+    pub(crate) fn take(&self) -> Vec<Pending> {
+        self.queue.take()
+    }
+
+    /// Like [`Overlay::take`], but waits for the first; `None` once the overlay is closed and nothing waits, or failed.
+    #[cfg(feature = "sled")]
+    pub(crate) fn wait_for_work(&self) -> Option<Vec<Pending>> {
+        self.queue.wait_for_work()
+    }
+
+    /// Says that the base has these commits and that they are durable.
+    pub(crate) fn publish(&self, commits: &[Pending]) {
+        let Some(newest) = commits.last() else { return };
+        {
+            let mut state = self.state.write();
+            state.durable = newest.sequence;
+            for commit in commits {
+                state.feed.push(commit);
+            }
+            self.prune(&mut state);
+        }
+        self.queue.publish(newest.sequence, commits.iter().map(|commit| commit.bytes).sum());
+    }
+
+    /// Fails all commits that are not durable, and all later ones. Readers of durable values go on.
+    pub(crate) fn fail(&self, cause: &StoreError) {
+        self.queue.fail(cause);
+    }
+
+    /// Takes no more commits; those that wait can still be taken.
+    #[cfg(feature = "sled")]
+    pub(crate) fn close(&self) {
+        self.queue.close();
+    }
+}
+
+/// Checks the rules that hold for every commit, and counts its bytes.
+fn check(commit: &Commit) -> Result<usize, StoreError> {
+    let mut keys = HashSet::with_capacity(commit.writes.len());
+    let mut bytes = 0_usize;
+    for write in &commit.writes {
+        let key = write.key();
+        if key.first().is_none_or(|first| *first == 0) {
+            return Err(invalid(
+                "writes a key that is empty or begins with a zero byte, which stores keep for themselves",
+                key,
+            ));
+        }
+        if !keys.insert(key) {
+            return Err(invalid("writes a key twice", key));
+        }
+        bytes += key.len() + write.value().map_or(0, Bytes::len);
+    }
+    if bytes > MAX_COMMIT_BYTES {
+        return Err(StoreError::CommitTooLarge { bytes, max: MAX_COMMIT_BYTES });
+    }
+    Ok(bytes)
+}
+
+fn invalid(what: &str, key: &[u8]) -> StoreError {
+    StoreError::InvalidCommit { what: format!("it {what}: \"{}\"", key.escape_ascii()) }
+}

@@ -1,0 +1,120 @@
+//! Accepted commits on their way to the base, and those who wait for them.
+
+use std::{collections::VecDeque, mem, sync::Arc};
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use crate::store::{Sequence, StoreError, Write};
+
+/// An accepted commit that is not durable yet.
+pub(crate) struct Pending {
+    pub(crate) sequence: Sequence,
+    pub(crate) writes: Arc<[Write]>,
+    /// The keys' values before this commit, in the order of `writes`.
+    pub(crate) before: Vec<Option<Bytes>>,
+    /// The bytes of all keys and values written.
+    pub(crate) bytes: usize,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Pending>,
+    /// The bytes of all commits that are not durable, whether they wait or are being written.
+    bytes: usize,
+    durable: Sequence,
+    failed: Option<StoreError>,
+    closed: bool,
+}
+
+impl State {
+    fn refusal(&self) -> Option<StoreError> {
+        self.failed.clone().or(self.closed.then_some(StoreError::Closed))
+    }
+}
+
+/// The queue of pending commits, oldest first.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// There is something to take, or nothing will come any more.
+    work: Condvar,
+    /// Something became durable or failed.
+    progress: Condvar,
+    max_bytes: usize,
+}
+
+impl Queue {
+    pub(super) fn new(durable: Sequence, max_bytes: usize) -> Self {
+        let state = State { durable, ..State::default() };
+        Self { state: Mutex::new(state), work: Condvar::new(), progress: Condvar::new(), max_bytes }
+    }
+
+    /// Blocks while too much is pending.
+    ///
+    /// # Errors
+    ///
+    /// If the queue takes nothing any more.
+    pub(super) fn wait_for_room(&self) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        self.progress.wait_while(&mut state, |state| state.bytes > self.max_bytes && state.refusal().is_none());
+        state.refusal().map_or(Ok(()), Err)
+    }
+
+    /// Why the queue takes nothing any more, if that is so.
+    pub(super) fn refusal(&self) -> Result<(), StoreError> {
+        self.state.lock().refusal().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn push(&self, pending: Pending) {
+        let mut state = self.state.lock();
+        state.bytes += pending.bytes;
+        state.waiting.push_back(pending);
+        self.work.notify_one();
+    }
+
+    /// All commits that wait, without waiting for one.
+    pub(super) fn take(&self) -> Vec<Pending> {
+        mem::take(&mut self.state.lock().waiting).into()
+    }
+
+    /// All commits that wait, as soon as there is one; `None` once the queue is closed and empty, or failed.
+    pub(super) fn wait_for_work(&self) -> Option<Vec<Pending>> {
+        let mut state = self.state.lock();
+        self.work.wait_while(&mut state, |state| state.waiting.is_empty() && state.refusal().is_none());
+        (state.failed.is_none() && !state.waiting.is_empty()).then(|| mem::take(&mut state.waiting).into())
+    }
+
+    /// Says that all commits up to `durable`, which have this many bytes, are durable.
+    pub(super) fn publish(&self, durable: Sequence, bytes: usize) {
+        let mut state = self.state.lock();
+        state.durable = durable;
+        state.bytes = state.bytes.saturating_sub(bytes);
+        self.progress.notify_all();
+    }
+
+    /// Fails everything that is not durable and all that would come after it.
+    pub(super) fn fail(&self, cause: &StoreError) {
+        let mut state = self.state.lock();
+        state.failed.get_or_insert_with(|| cause.poison());
+        state.waiting.clear();
+        self.work.notify_all();
+        self.progress.notify_all();
+    }
+
+    /// Takes no more commits; those that wait still become durable.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.work.notify_all();
+        self.progress.notify_all();
+    }
+
+    /// Returns when commit `sequence` is durable or failed.
+    pub(super) fn wait(&self, sequence: Sequence) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        self.progress.wait_while(&mut state, |state| state.durable < sequence && state.failed.is_none());
+        match &state.failed {
+            Some(error) if state.durable < sequence => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! A digest of a set of entries that follows each change without reading the others.
+
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Number and digest of a set of entries.
+///
+/// The digest is the wrapping sum of the entries' hashes, so it does not depend on the order in which they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SetDigest {
+    pub(super) entries: u64,
+    pub(super) sum: u128,
+}
+
+impl SetDigest {
+    pub(super) fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.entries = self.entries.wrapping_add(1);
+        self.sum = self.sum.wrapping_add(hash(key, value));
+    }
+
+    pub(super) fn remove(&mut self, key: &[u8], value: &[u8]) {
+        self.entries = self.entries.wrapping_sub(1);
+        self.sum = self.sum.wrapping_sub(hash(key, value));
+    }
+}
+
+/// The hash of one entry. The key's length stands first, so that no two entries have the same bytes.
+fn hash(key: &[u8], value: &[u8]) -> u128 {
+    let mut bytes = Vec::with_capacity(8 + key.len() + value.len());
+    bytes.extend_from_slice(&(key.len() as u64).to_be_bytes());
+    bytes.extend_from_slice(key);
+    bytes.extend_from_slice(value);
+    xxh3_128(&bytes)
+}

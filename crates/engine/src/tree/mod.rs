@@ -1,0 +1,84 @@
+//! Persistent ordered maps: B+trees whose nodes never change.
+//!
+//! An edit writes the nodes on the paths to what changed and shares all others with the map before. The root of a small map is
+//! kept inline by whoever refers to it. A map's content decides nothing of its shape but the bounds in [`Limits`], except that
+//! the empty map and every map that fits inline have one form.
+
+mod edit;
+mod iter;
+mod node;
+mod nodes;
+
+pub(crate) use self::{
+    edit::{Changes, Sink, edit},
+    iter::Iter,
+    node::{Child, Node},
+    nodes::Nodes,
+};
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{NamespaceId, error::Error};
+
+/// How large nodes are. Not part of the format: a reader takes any size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// A node of more bytes is split, where both halves are at least [`Limits::min_bytes`].
+    pub(crate) max_bytes: usize,
+    /// A node of fewer bytes is merged with a neighbour, where it has one.
+    pub(crate) min_bytes: usize,
+    /// A map whose only node has at most this many bytes is kept inline.
+    pub(crate) inline_bytes: usize,
+}
+
+impl Limits {
+    /// Chosen by measurement: see `docs/benchmarks.md`.
+    pub(crate) const DEFAULT: Self = Self { max_bytes: 4096, min_bytes: 1024, inline_bytes: 1024 };
+    /// Makes deep trees of few keys.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const SMALL: Self = Self { max_bytes: 160, min_bytes: 40, inline_bytes: 60 };
+}
+
+/// The root of a map.
+#[derive(Clone, Debug)]
+pub(crate) enum Root {
+    /// The map's only node.
+    Inline(Arc<Node>),
+    Stored(Child),
+}
+
+impl Root {
+    pub(crate) fn empty() -> Self {
+        Self::Inline(Arc::new(Node::empty()))
+    }
+
+    /// Whether both are the same map for certain, without looking further.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Inline(a), Self::Inline(b)) => a.bytes() == b.bytes(),
+            (Self::Stored(a), Self::Stored(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    fn load(&self, nodes: &Nodes, namespace: NamespaceId) -> Result<Arc<Node>, Error> {
+        match self {
+            Self::Inline(node) => Ok(Arc::clone(node)),
+            Self::Stored(child) => nodes.load(namespace, *child),
+        }
+    }
+
+    /// The value of `key`.
+    pub(crate) fn get(&self, nodes: &Nodes, namespace: NamespaceId, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        let mut node = self.load(nodes, namespace)?;
+        loop {
+            if node.level() == 0 {
+                return Ok(node.find(key).ok().map(|index| node.payload(index)));
+            }
+            let Some(index) = node.child_index(key) else { return Ok(None) };
+            node = nodes.load_below(namespace, &node, index)?;
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Versions: what can be read of a branch.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use quick_cache::{Weighter, sync::Cache};
+
+use crate::{
+    BranchId, Lsn, NamespaceId,
+    clock::Micros,
+    codec::{self, envelope::Checksum, key, key::NodeId, record},
+    error::Error,
+    store::{Direction, KeyRange, Store, View},
+    tree::{self, Child, Node, Nodes, Root},
+};
+
+/// A version of a branch: an immutable, ordered map. Cheap to clone; reads the same for ever.
+#[derive(Clone)]
+pub struct Version {
+    nodes: Arc<Nodes>,
+    namespace: NamespaceId,
+    data: Arc<VersionData>,
+}
+
+impl Version {
+    pub(crate) fn new(nodes: Arc<Nodes>, namespace: NamespaceId, data: Arc<VersionData>) -> Self {
+        Self { nodes, namespace, data }
+    }
+
+    /// The LSN of the commit that made this version.
+    pub fn lsn(&self) -> Lsn {
+        self.data.lsn
+    }
+
+    /// The instant of the commit that made this version.
+    pub fn time(&self) -> DateTime<Utc> {
+        self.data.micros.instant()
+    }
+
+    /// What the caller of the commit noted: see [`Transaction::set_metadata`](crate::Transaction::set_metadata).
+    pub fn metadata(&self) -> &[u8] {
+        &self.data.metadata
+    }
+
+    /// The value of `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] and [`Error::Store`].
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.data.root.get(&self.nodes, self.namespace, key)
+    }
+
+    /// The entries whose keys lie in `range`, one after the other; reads no more nodes than those that hold them and the paths to them.
+    ///
+    /// Yields [`Error::Corrupt`] or [`Error::Store`] where reading fails, and ends there.
+    pub fn range(
+        &self,
+        range: KeyRange,
+        direction: Direction,
+    ) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + Send + use<> {
+        tree::Iter::new(Arc::clone(&self.nodes), self.namespace, self.data.root.clone(), range, direction)
+    }
+}
+
+impl std::fmt::Debug for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Version").field("lsn", &self.data.lsn).field("time", &self.time()).finish_non_exhaustive()
+    }
+}
+
+/// A decoded version record.
+#[derive(Debug)]
+pub(crate) struct VersionData {
+    pub(crate) owner: BranchId,
+    pub(crate) lsn: Lsn,
+    pub(crate) checksum: Checksum,
+    pub(crate) micros: Micros,
+    pub(crate) metadata: Vec<u8>,
+    pub(crate) root: Root,
+}
+
+impl VersionData {
+    pub(crate) fn reference(&self) -> record::VersionRef {
+        record::VersionRef { owner: self.owner.number(), lsn: self.lsn.get(), checksum: self.checksum.0 }
+    }
+
+    fn decode(owner: BranchId, lsn: Lsn, key: &[u8], value: &Bytes) -> Result<Self, Error> {
+        let (stored, checksum) = codec::open::<record::Version>(key, value)?;
+        let root = match stored.root {
+            record::Root::Node { id, checksum } => Root::Stored(Child { id: NodeId(id), checksum: Checksum(checksum) }),
+            record::Root::Inline(payload) => {
+                let node = Node::decode(payload.into()).filter(|node| node.level() == 0);
+                let node =
+                    node.ok_or_else(|| Error::corrupt(key, "checksum matches, but the inline map is not a leaf"))?;
+                Root::Inline(Arc::new(node))
+            }
+        };
+        Ok(Self { owner, lsn, checksum, micros: Micros(stored.micros), metadata: stored.metadata, root })
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let root = match &self.root {
+            Root::Inline(node) => node.memory_bytes(),
+            Root::Stored(_) => 0,
+        };
+        size_of::<Self>() + self.metadata.len() + root + 64
+    }
+}
+
+#[derive(Clone)]
+struct ByMemory;
+
+impl Weighter<(u64, u64), Arc<VersionData>> for ByMemory {
+    fn weight(&self, _: &(u64, u64), data: &Arc<VersionData>) -> u64 {
+        data.memory_bytes() as u64
+    }
+}
+
+/// Loads versions from the store, through a bounded cache.
+pub(crate) struct Versions {
+    store: Arc<dyn Store>,
+    cache: Cache<(u64, u64), Arc<VersionData>, ByMemory>,
+}
+
+impl Versions {
+    pub(crate) fn new(store: Arc<dyn Store>, cache_bytes: u64) -> Self {
+        let versions = usize::try_from(cache_bytes / 512).unwrap_or(usize::MAX).clamp(64, 1 << 22);
+        Self { store, cache: Cache::with_weighter(versions, cache_bytes, ByMemory) }
+    }
+
+    /// Loads the version that `reference` means.
+    pub(crate) fn load(
+        &self,
+        namespace: NamespaceId,
+        reference: record::VersionRef,
+    ) -> Result<Arc<VersionData>, Error> {
+        if let Some(data) = self.cache.get(&(reference.owner, reference.lsn))
+            && data.checksum.0 == reference.checksum
+        {
+            return Ok(data);
+        }
+        let (owner, lsn) = (BranchId::new(namespace, reference.owner), Lsn::new(reference.lsn));
+        let key = key::version(owner, lsn);
+        let value = self.store.get(View::Latest, &key)?.ok_or_else(|| Error::corrupt(&key, "version is missing"))?;
+        let data = VersionData::decode(owner, lsn, &key, &value)?;
+        if data.checksum.0 != reference.checksum {
+            return Err(Error::corrupt(&key, "version is not the one that its branch refers to"));
+        }
+        Ok(self.remember(data))
+    }
+
+    /// Takes a version as it was read under `key`.
+    pub(crate) fn take(&self, owner: BranchId, key: &[u8], value: &Bytes) -> Result<Arc<VersionData>, Error> {
+        let lsn = key::trailing_lsn(key).ok_or_else(|| Error::corrupt(key, "key of a version is too short"))?;
+        Ok(self.remember(VersionData::decode(owner, lsn, key, value)?))
+    }
+
+    pub(crate) fn remember(&self, data: VersionData) -> Arc<VersionData> {
+        let data = Arc::new(data);
+        self.cache.insert((data.owner.number(), data.lsn.get()), Arc::clone(&data));
+        data
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn forget_all(&self) {
+        self.cache.clear();
+    }
+}
