@@ -85,21 +85,19 @@ impl Instants {
         state.last
     }
 
-    /// Notes that the state at `instant` is about to be read.
-    pub(crate) fn observe(&self, instant: Micros) {
+    /// Notes that the state at `instant` is about to be read, if that has passed. Gives the present, before which instants have passed.
+    pub(crate) fn observe(&self, instant: Micros) -> Micros {
         let mut state = self.state.lock();
-        state.observed = state.observed.max(instant);
+        let present = Micros::of(self.clock.now()).max(state.last.next());
+        if instant < present {
+            state.observed = state.observed.max(instant);
+        }
+        present
     }
 
     /// The newest instant whose state was read.
     pub(crate) fn observed(&self) -> Micros {
         self.state.lock().observed
-    }
-
-    /// The present: what lies before it can get no more commits.
-    pub(crate) fn present(&self) -> Micros {
-        let state = self.state.lock();
-        Micros::of(self.clock.now()).max(state.last.next())
     }
 
     /// How many commits found the clock behind their branch's head.

@@ -18,24 +18,35 @@ use crate::{
 
 /// How an engine works; [`Options::default`] says what is usual.
 #[derive(Clone)]
+#[must_use]
 pub struct Options {
-    /// How many bytes of memory decoded nodes and versions may take: 256 MiB, unless said otherwise.
-    pub cache_bytes: u64,
-    /// Where commits take their instants from: the operating system, unless said otherwise.
-    pub clock: Arc<dyn Clock>,
+    pub(crate) cache_bytes: u64,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
 }
 
 impl Default for Options {
+    /// A cache of 256 MiB, and the operating system's clock.
     fn default() -> Self {
         Self { cache_bytes: 256 << 20, clock: Arc::new(SystemClock), limits: Limits::DEFAULT }
     }
 }
 
 impl Options {
+    /// How many bytes of memory decoded nodes and versions may take.
+    pub fn with_cache_bytes(mut self, bytes: u64) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// Where commits take their instants from.
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
     /// Makes nodes so small that few keys make deep trees, for tests.
     #[cfg(any(test, feature = "testing"))]
-    #[must_use]
     pub fn with_small_nodes(mut self) -> Self {
         self.limits = Limits::SMALL;
         self
@@ -115,12 +126,9 @@ impl Engine {
     /// [`Error::LsnOutsideHistory`], [`Error::TimeOutsideHistory`], [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`],
     /// and [`Error::NestedTransaction`] for an instant inside a transaction's body.
     pub fn version(&self, branch: BranchId, point: Point) -> Result<Version, Error> {
-        if let Point::Time(time) = point {
-            self.inner.settle(branch, Micros::of(time))?;
-        }
+        let present = self.inner.settle(branch, point)?;
         let snapshot = self.inner.store.snapshot(View::Durable)?;
         let found = branch::require(snapshot.as_ref(), branch)?;
-        let present = self.inner.instants.present();
         let data = branch::select(snapshot.as_ref(), &self.inner.versions, branch, &found, point, present)?;
         Ok(self.inner.readable(branch, data))
     }
@@ -157,18 +165,20 @@ impl Inner {
         Version::new(Arc::clone(&self.nodes), branch.namespace(), data)
     }
 
-    /// Makes sure that no commit at or before `instant` becomes durable on `branch` after this.
-    fn settle(&self, branch: BranchId, instant: Micros) -> Result<(), Error> {
+    /// Makes sure that no commit at or before `point` becomes durable on `branch` after this. Gives the present.
+    fn settle(&self, branch: BranchId, point: Point) -> Result<Micros, Error> {
+        let Point::Time(time) = point else { return Ok(Micros(i64::MAX)) };
         refuse_inside_body()?;
-        self.instants.observe(instant);
+        let present = self.instants.observe(Micros::of(time));
         // Whoever builds a commit now has chosen its instant already: let it be submitted first.
         let held = self.locks.hold(&BTreeSet::from([branch]));
         let submitted = self.store.submit(Commit::default())?;
         drop(held);
         match submitted {
-            Submitted::Applied(ticket) => Ok(self.store.wait(ticket)?),
-            Submitted::Conflict => Err(Error::Internal("a barrier cannot conflict")),
+            Submitted::Applied(ticket) => self.store.wait(ticket)?,
+            Submitted::Conflict => return Err(Error::Internal("a barrier cannot conflict")),
         }
+        Ok(present)
     }
 }
 

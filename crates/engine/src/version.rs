@@ -11,7 +11,7 @@ use crate::{
     clock::Micros,
     codec::{self, envelope::Checksum, key, key::NodeId, record},
     error::Error,
-    store::{Direction, KeyRange, Store, View},
+    store::{Direction, KeyRange, Store, immutable},
     tree::{self, Child, Node, Nodes, Root},
 };
 
@@ -143,7 +143,8 @@ impl Versions {
         }
         let (owner, lsn) = (BranchId::new(namespace, reference.owner), Lsn::new(reference.lsn));
         let key = key::version(owner, lsn);
-        let value = self.store.get(View::Latest, &key)?.ok_or_else(|| Error::corrupt(&key, "version is missing"))?;
+        let value = immutable(self.store.as_ref(), &key)?;
+        let value = value.ok_or_else(|| Error::corrupt(&key, "version is missing"))?;
         let data = VersionData::decode(owner, lsn, &key, &value)?;
         if data.checksum.0 != reference.checksum {
             return Err(Error::corrupt(&key, "version is not the one that its branch refers to"));

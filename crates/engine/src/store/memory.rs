@@ -48,7 +48,7 @@ impl MemoryStore {
         Self::with(BTreeMap::new(), Sequence::ZERO, false)
     }
 
-    /// An empty store whose commits stay pending until [`MemoryStore::sync`].
+    /// An empty store whose commits stay pending until [`MemoryStore::sync`]; [`Store::wait`] blocks until then.
     pub fn manual() -> Self {
         Self::with(BTreeMap::new(), Sequence::ZERO, true)
     }
@@ -137,5 +137,68 @@ impl Store for MemoryStore {
 
     fn max_commit_bytes(&self) -> usize {
         MAX_COMMIT_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{store::Write, testing::conformance::Medium};
+
+    struct Memory(MemoryStore);
+
+    impl Medium for Memory {
+        type Store = MemoryStore;
+
+        fn new() -> Self {
+            Self(MemoryStore::new())
+        }
+
+        fn open(&self) -> MemoryStore {
+            self.0.clone()
+        }
+    }
+
+    crate::store_conformance!(Memory);
+
+    fn submit(store: &MemoryStore, value: &'static str) -> Ticket {
+        let writes = vec![Write::Put(Bytes::from("key"), Bytes::from(value))];
+        match store.submit(Commit { conditions: Vec::new(), writes }).unwrap() {
+            Submitted::Applied(ticket) => ticket,
+            Submitted::Conflict => unreachable!("there are no conditions"),
+        }
+    }
+
+    fn value(store: &MemoryStore, view: View) -> Option<Bytes> {
+        store.get(view, b"key").unwrap()
+    }
+
+    #[test]
+    fn a_manual_store_makes_commits_durable_when_it_is_told_to() {
+        let store = MemoryStore::manual();
+        let ticket = submit(&store, "1");
+        assert_eq!(value(&store, View::Durable), None);
+        assert!(store.snapshot(View::Durable).unwrap().get(b"key").unwrap().is_none());
+        assert!(store.feed(Sequence::ZERO, 1).unwrap().is_empty());
+        assert_eq!(value(&store, View::Latest).unwrap(), "1");
+        store.sync();
+        store.wait(ticket).unwrap();
+        assert_eq!(value(&store, View::Durable).unwrap(), "1");
+        assert_eq!(store.entries(), [(Bytes::from("key"), Bytes::from("1"))]);
+    }
+
+    #[test]
+    fn a_crash_loses_what_is_pending() {
+        let store = MemoryStore::manual();
+        let durable = submit(&store, "durable");
+        store.sync();
+        let lost = submit(&store, "lost");
+        let after = store.crash();
+        store.wait(durable).unwrap();
+        assert!(matches!(store.wait(lost), Err(StoreError::Poisoned { .. })));
+        assert_eq!(value(&store, View::Durable).unwrap(), "durable");
+        assert_eq!(value(&after, View::Latest).unwrap(), "durable");
+        assert_eq!(submit(&after, "next").sequence(), lost.sequence());
+        assert!(matches!(after.feed(Sequence::ZERO, 1), Err(StoreError::FeedGone { .. })));
     }
 }

@@ -188,7 +188,8 @@ pub struct Condition {
     pub unchanged_since: Sequence,
 }
 
-/// What is written at once, if all conditions hold. Each key may be written once.
+/// What is written at once, if all conditions hold. Each key may be written once. It is not empty and does not begin with a zero byte: stores
+/// keep such keys for themselves.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
     /// What must not have changed.
@@ -213,6 +214,11 @@ pub enum Submitted {
 pub struct Ticket(pub(crate) Sequence);
 
 impl Ticket {
+    /// The ticket of the commit at this position, as the store that accepted it gives it out.
+    pub const fn new(sequence: Sequence) -> Self {
+        Self(sequence)
+    }
+
     /// The position of the commit.
     pub fn sequence(self) -> Sequence {
         self.0
@@ -247,10 +253,17 @@ pub trait Store: Send + Sync + 'static {
     /// A commit without writes is a barrier: its ticket is durable when everything accepted before it is. A condition older than what the
     /// store remembers is answered with [`Submitted::Conflict`]; that cannot happen while the snapshot it was read from is open.
     ///
-    /// Blocks while too much is pending. A commit of more than [`Store::max_commit_bytes`] is refused with [`StoreError::CommitTooLarge`].
+    /// Blocks while too much is pending.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError::CommitTooLarge`] for a commit of more than [`Store::max_commit_bytes`].
+    /// - [`StoreError::InvalidCommit`] for a commit that breaks the rules of [`Commit`] or [`Write`].
+    /// - [`StoreError::Poisoned`] after a commit could not be made durable.
     fn submit(&self, commit: Commit) -> Result<Submitted, StoreError>;
 
-    /// Returns when the commit is durable, or with the error that kept it, and all after it, from becoming so.
+    /// Returns when the commit is durable, or with the error that kept it, and all after it, from becoming so. What failed is not shown to
+    /// readers, but may be there when the store is opened again.
     fn wait(&self, ticket: Ticket) -> Result<(), StoreError>;
 
     /// Up to `limit` durable commits that follow `after`, oldest first; none when there is nothing newer.
@@ -274,4 +287,12 @@ pub trait Snapshot: Send + Sync {
 
     /// The keys of a range with their values.
     fn range(&self, range: &KeyRange, direction: Direction) -> Entries<'_>;
+}
+
+/// The value of a key that is written once. A reader finds it durable; a writer also needs what is not durable yet.
+pub(crate) fn immutable(store: &dyn Store, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+    match store.get(View::Durable, key)? {
+        Some(value) => Ok(Some(value)),
+        None => store.get(View::Latest, key),
+    }
 }

@@ -1,7 +1,14 @@
 //! For tests of what embeds the engine, and of stores: with the feature `testing`.
 
 mod clock;
+pub mod conformance;
+mod counting;
+mod faulty;
 pub mod model;
 pub mod steps;
 
-pub use self::clock::ManualClock;
+pub use self::{
+    clock::ManualClock,
+    counting::{CountingStore, Counts},
+    faulty::{FaultyStore, Operation},
+};

@@ -130,7 +130,7 @@ pub fn check_against_model<S: Store>(
 ) -> Result<(), TestCaseError> {
     let start = DateTime::from_timestamp(1_700_000_000, 0).ok_or_else(|| TestCaseError::fail("no such instant"))?;
     let clock = ManualClock::new(start);
-    let options = Options { clock: std::sync::Arc::new(clock.clone()), ..options.clone() };
+    let options = options.clone().with_clock(clock.clone());
     let engine = Engine::open(open(), options.clone())?;
     let mut run = Run { engine: Some(engine), clock, branches: Vec::new(), records: Map::new() };
     run.create(first_keys)?;

@@ -252,10 +252,10 @@ impl<'a> Transaction<'a> {
     /// [`Error::Uncommitted`] when this transaction made or changed `parent`, [`Error::Corrupt`], [`Error::Store`].
     pub fn fork(&mut self, parent: BranchId, point: Point) -> Result<Fork, Error> {
         let found = self.committed_branch(parent)?;
-        if let Point::Time(time) = point {
-            self.inner.instants.observe(Micros::of(time));
-        }
-        let present = self.inner.instants.present();
+        let present = match point {
+            Point::Time(time) => self.inner.instants.observe(Micros::of(time)),
+            Point::Head | Point::Lsn(_) => Micros(i64::MAX),
+        };
         let version = branch::select(self.snapshot.as_ref(), &self.inner.versions, parent, &found, point, present)?;
         let lsn = match point {
             Point::Head => Lsn::new(found.head_lsn),

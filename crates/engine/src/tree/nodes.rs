@@ -9,7 +9,7 @@ use crate::{
     NamespaceId,
     codec::{envelope, key},
     error::Error,
-    store::{Store, View},
+    store::{Store, immutable},
 };
 
 #[derive(Clone)]
@@ -46,8 +46,8 @@ impl Nodes {
             return Ok(cached.node);
         }
         let key = key::node(namespace, child.id);
-        // What is immutable reads the same in both views; a writer also needs what is not durable yet.
-        let value = self.store.get(View::Latest, &key)?.ok_or_else(|| Error::corrupt(&key, "node is missing"))?;
+        let value = immutable(self.store.as_ref(), &key)?;
+        let value = value.ok_or_else(|| Error::corrupt(&key, "node is missing"))?;
         let (payload, checksum) = envelope::open(&key, &value)?;
         if checksum != child.checksum {
             return Err(Error::corrupt(&key, "node is not the one that its parent refers to"));

@@ -111,3 +111,35 @@ impl Chains {
         range.map(|range| self.keys.range(range)).into_iter().flatten()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_written_all_the_time_stays_short() {
+        let mut chains = Chains::default();
+        let writes: Arc<[Write]> = Arc::from([Write::Put(Bytes::from("hot"), Bytes::from("value"))]);
+        for number in 1..=1000 {
+            chains.push(Sequence::new(number), &writes, &[None]);
+            chains.prune(Sequence::new(number - 1));
+            assert!(chains.keys["hot".as_bytes()].0.len() <= 2);
+            assert!(chains.history.len() <= 1);
+        }
+        chains.prune(Sequence::new(1000));
+        assert_eq!(chains.len(), 0);
+    }
+
+    #[test]
+    fn a_condition_older_than_what_is_known_does_not_hold() {
+        let mut chains = Chains::new(Sequence::new(5));
+        let condition = |number| Condition { range: KeyRange::ALL, unchanged_since: Sequence::new(number) };
+        assert!(!chains.holds(&condition(4)));
+        assert!(chains.holds(&condition(5)));
+        chains.push(Sequence::new(6), &Arc::from([Write::Delete(Bytes::from("a"))]), &[None]);
+        assert!(!chains.holds(&condition(5)));
+        chains.prune(Sequence::new(6));
+        assert!(!chains.holds(&condition(5)));
+        assert!(chains.holds(&condition(6)));
+    }
+}

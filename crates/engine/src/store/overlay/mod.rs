@@ -16,10 +16,14 @@
 //!
 //! Nothing of this survives a crash: what counts is in the base.
 
+#![cfg_attr(not(feature = "sled"), expect(dead_code, reason = "some of this is for stores with a thread of their own"))]
+
 mod chains;
 mod feed;
 mod queue;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -238,7 +242,6 @@ impl<B: Base> Overlay<B> {
     }
 
     /// Like [`Overlay::take`], but waits for the first; `None` once the overlay is closed and nothing waits, or failed.
-    #[cfg(feature = "sled")]
     pub(crate) fn wait_for_work(&self) -> Option<Vec<Pending>> {
         self.queue.wait_for_work()
     }
@@ -263,7 +266,6 @@ impl<B: Base> Overlay<B> {
     }
 
     /// Takes no more commits; those that wait can still be taken.
-    #[cfg(feature = "sled")]
     pub(crate) fn close(&self) {
         self.queue.close();
     }

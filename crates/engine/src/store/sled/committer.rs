@@ -93,7 +93,7 @@ impl Committer {
 
 /// The files that sled writes. On Linux its flush hands them to the operating system without waiting for the disk, so that is done here.
 pub(super) struct DataFiles {
-    log: File,
+    pub(super) log: File,
     /// Large nodes get files of their own.
     blobs: PathBuf,
     synced_blobs: HashSet<PathBuf>,
@@ -104,7 +104,6 @@ impl DataFiles {
         let path = sled.join("db");
         let log = File::open(&path).map_err(StoreError::io(format!("open {}", path.display())))?;
         let blobs = sled.join("blobs");
-        // A blob that is there already may come from a process that was killed before it made it durable: sync them all once.
         Ok(Self { log, blobs, synced_blobs: HashSet::new() })
     }
 

@@ -31,6 +31,18 @@ pub(super) fn sync_dir(path: &Path) -> Result<(), StoreError> {
     synced.map_err(StoreError::io(format!("make the directory {} durable", path.display())))
 }
 
+/// Makes durable the files that a directory holds; does nothing where there is no such directory.
+pub(super) fn sync_contents(directory: &Path) -> Result<(), StoreError> {
+    if !directory.is_dir() {
+        return Ok(());
+    }
+    for path in files_of(directory)? {
+        let synced = File::open(&path).and_then(|file| file.sync_all());
+        synced.map_err(StoreError::io(format!("make {} durable", path.display())))?;
+    }
+    sync_dir(directory)
+}
+
 /// Opens a file that only its owner can read, and creates it where it is missing.
 fn open_private(path: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();

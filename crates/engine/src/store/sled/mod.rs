@@ -76,7 +76,11 @@ impl SledStore {
     /// - [`StoreError::UnknownFormat`] when another release wrote it.
     /// - [`StoreError::Io`] when the operating system refuses something.
     pub fn open(directory: impl AsRef<Path>, options: &SledOptions) -> Result<Self, StoreError> {
-        let Opened { tree, data, commits, stamp, guard } = open::open(directory.as_ref(), options)?;
+        Self::start(open::open(directory.as_ref(), options)?)
+    }
+
+    fn start(opened: Opened) -> Result<Self, StoreError> {
+        let Opened { tree, data, commits, stamp, guard } = opened;
         let overlay = Arc::new(Overlay::new(tree, stamp.sequence, MAX_PENDING_BYTES));
         let committer = Committer { overlay: Arc::clone(&overlay), data, commits, stamp };
         Ok(Self { committer: Some(committer.spawn()?), overlay, _guard: guard })

@@ -57,14 +57,23 @@ pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<Opened, St
     let sled = directory.join("sled");
     files::create_private_dir(&sled)?;
     remove_unfinished_snapshots(&sled)?;
+    // A process that was killed may have left something that is not durable. Sled, and the readers, will build on it.
+    files::sync_contents(&sled.join("blobs"))?;
+    files::sync_contents(&sled)?;
     let db = open_sled(&sled, options)?;
     let guard = DirectoryGuard { db: Some(db.clone()), _lock: lock };
     let tree = SledTree::new(db);
     files::make_files_private(&sled)?;
     let mut data = DataFiles::open(&sled)?;
+    data.sync(&tree)?;
+    files::sync_contents(&sled)?;
     let found = find(directory, tree.db())?;
     let (stamp, commits) = match (found, noted) {
-        (Some(found), Some((commits, noted))) => (checked(found, noted)?, commits),
+        (Some(found), Some((mut commits, noted))) => {
+            check(&found, &noted)?;
+            commits.write(&found)?;
+            (found, commits)
+        }
         // The store's creation was cut short.
         (Some(found), None) if found.sequence == Sequence::ZERO => (found, CommitsFile::create(directory, &found)?),
         (Some(found), None) => {
@@ -150,7 +159,7 @@ fn find(directory: &Path, db: &Db) -> Result<Option<Stamp>, StoreError> {
 }
 
 /// Compares what was found in sled with what was noted down outside of it.
-fn checked(found: Stamp, noted: Stamp) -> Result<Stamp, StoreError> {
+fn check(found: &Stamp, noted: &Stamp) -> Result<(), StoreError> {
     if found.store != noted.store {
         let what = "the file COMMITS belongs to another store; restore the whole directory from one backup";
         return Err(StoreError::Corrupt { what: what.to_owned() });
@@ -162,7 +171,7 @@ fn checked(found: Stamp, noted: Stamp) -> Result<Stamp, StoreError> {
         let what = format!("commit {} is not the one that was acknowledged", found.sequence);
         return Err(StoreError::Corrupt { what });
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Makes a store of an empty directory.
@@ -170,12 +179,6 @@ fn create(directory: &Path, tree: &SledTree, data: &mut DataFiles) -> Result<(St
     let stamp = Stamp { store: random_id(), sequence: Sequence::ZERO, digest: SetDigest::default() };
     guarded("creating", || tree.db().insert(STAMP_KEY, stamp.encode().to_vec()))?;
     data.sync(tree)?;
-    let sled = directory.join("sled");
-    for path in files::files_of(&sled)? {
-        let synced = File::open(&path).and_then(|file| file.sync_all());
-        synced.map_err(StoreError::io(format!("make {} durable", path.display())))?;
-    }
-    files::sync_dir(&sled)?;
     files::sync_dir(directory)?;
     let commits = CommitsFile::create(directory, &stamp)?;
     Ok((stamp, commits))

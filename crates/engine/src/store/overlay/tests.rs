@@ -1,0 +1,217 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::store::{Condition, Entries, MemoryStore, Snapshot, Store};
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// A base that lets something happen right before or right after it is read.
+#[derive(Default)]
+struct Hooked {
+    entries: RwLock<BTreeMap<Bytes, Bytes>>,
+    before: Mutex<Option<Hook>>,
+    after: Mutex<Option<Hook>>,
+}
+
+impl Hooked {
+    fn reading<T>(&self, read: impl FnOnce(&BTreeMap<Bytes, Bytes>) -> T) -> T {
+        let run = |hook: &Mutex<Option<Hook>>| {
+            let hook = hook.lock().take();
+            if let Some(hook) = hook {
+                hook();
+            }
+        };
+        run(&self.before);
+        let result = read(&self.entries.read());
+        run(&self.after);
+        result
+    }
+}
+
+impl Base for Hooked {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.reading(|entries| entries.get(key).cloned()))
+    }
+
+    fn page(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        Ok(self.reading(|entries| {
+            let inside = entries.iter().filter(|(key, _)| range.contains(key));
+            let inside = inside.map(|(key, value)| (key.clone(), value.clone()));
+            match direction {
+                Direction::Ascending => inside.take(limit).collect(),
+                Direction::Descending => inside.rev().take(limit).collect(),
+            }
+        }))
+    }
+}
+
+type Hookable = Arc<Overlay<Hooked>>;
+
+/// An overlay on which the keys `a` to `e` are durable with the value `old`.
+fn with_old_values() -> Hookable {
+    let overlay = Arc::new(Overlay::new(Hooked::default(), Sequence::ZERO, usize::MAX));
+    submit(&overlay, "old", &["a", "b", "c", "d", "e"]);
+    flush(&overlay);
+    overlay
+}
+
+fn submit(overlay: &Hookable, value: &'static str, keys: &[&'static str]) {
+    let writes = keys.iter().map(|key| Write::Put(Bytes::from(*key), Bytes::from(value))).collect();
+    let submitted = overlay.submit(Commit { conditions: Vec::new(), writes }).unwrap();
+    assert!(matches!(submitted, Submitted::Applied(_)));
+}
+
+/// Writes what is pending to the base.
+fn apply(overlay: &Hookable) -> Vec<Pending> {
+    let commits = overlay.take();
+    let mut entries = overlay.base().entries.write();
+    for write in commits.iter().flat_map(|commit| commit.writes.iter()) {
+        match write.value() {
+            Some(value) => entries.insert(write.key().clone(), value.clone()),
+            None => entries.remove(write.key()),
+        };
+    }
+    commits
+}
+
+fn flush(overlay: &Hookable) {
+    let commits = apply(overlay);
+    overlay.publish(&commits);
+}
+
+fn values(entries: Entries<'_>) -> Vec<Bytes> {
+    entries.map(|entry| entry.unwrap().1).collect()
+}
+
+/// Reads in every way, each time letting `meanwhile` happen right before or right after the base is read, and expects `expected` each time.
+fn check_reads(view: View, prepare: fn(&Hookable), meanwhile: fn(&Hookable), expected: &str) {
+    type Read = fn(&OverlaySnapshot<'_, Hooked>) -> Vec<Bytes>;
+    let reads: [(&str, Read); 3] = [
+        ("get", |snapshot| snapshot.get(b"b").unwrap().into_iter().collect()),
+        ("ascending", |snapshot| values(snapshot.range(&KeyRange::ALL, Direction::Ascending))),
+        ("descending", |snapshot| values(snapshot.range(&KeyRange::ALL, Direction::Descending))),
+    ];
+    for (name, read) in reads {
+        for is_before in [true, false] {
+            let overlay = with_old_values();
+            prepare(&overlay);
+            let snapshot = overlay.snapshot(view).unwrap();
+            let hooked = Arc::clone(&overlay);
+            let hook = if is_before { &overlay.base().before } else { &overlay.base().after };
+            *hook.lock() = Some(Box::new(move || meanwhile(&hooked)));
+            let found = read(&snapshot);
+            assert!(!found.is_empty() && found.iter().all(|value| value == expected), "{name}, {is_before}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_commit_during_a_read_does_not_show() {
+    let commit = |overlay: &Hookable| {
+        submit(overlay, "new", &["a", "b", "c", "d", "e", "f"]);
+        flush(overlay);
+    };
+    check_reads(View::Durable, |_| (), commit, "old");
+    check_reads(View::Latest, |_| (), commit, "old");
+}
+
+#[test]
+fn a_pending_commit_shows_in_latest_while_it_becomes_durable() {
+    let pending = |overlay: &Hookable| submit(overlay, "pending", &["a", "b", "c", "d", "e"]);
+    check_reads(View::Latest, pending, flush, "pending");
+    check_reads(View::Durable, pending, flush, "old");
+}
+
+#[test]
+fn a_commit_that_fails_after_it_was_applied_never_shows() {
+    let fail = |overlay: &Hookable| {
+        submit(overlay, "failed", &["a", "b", "c", "d", "e", "f"]);
+        drop(apply(overlay));
+        overlay.fail(&StoreError::Closed);
+    };
+    check_reads(View::Durable, |_| (), fail, "old");
+    for is_before in [true, false] {
+        let overlay = with_old_values();
+        let hooked = Arc::clone(&overlay);
+        let hook = if is_before { &overlay.base().before } else { &overlay.base().after };
+        *hook.lock() = Some(Box::new(move || fail(&hooked)));
+        assert_eq!(overlay.get(View::Durable, b"a").unwrap().unwrap(), "old");
+        assert_eq!(overlay.get(View::Durable, b"f").unwrap(), None);
+    }
+}
+
+#[test]
+fn a_quiet_overlay_holds_nothing() {
+    let overlay = with_old_values();
+    let held = || overlay.chained.load(Ordering::SeqCst);
+    assert_eq!(held(), 0);
+    let (older, newer) = (overlay.snapshot(View::Durable).unwrap(), overlay.snapshot(View::Latest).unwrap());
+    submit(&overlay, "1", &["a", "b"]);
+    submit(&overlay, "2", &["b", "c"]);
+    flush(&overlay);
+    let newest = overlay.snapshot(View::Durable).unwrap();
+    drop(older);
+    assert_eq!(held(), 3, "another snapshot of the same age is open");
+    drop(newer);
+    assert_eq!(held(), 0, "what is open sees what the base has");
+    drop(newest);
+    assert!(overlay.pins.lock().is_empty());
+}
+
+#[test]
+fn create_vouches_for_an_absent_key() {
+    let overlay = with_old_values();
+    let create = |key: &'static str| {
+        let writes = vec![Write::Create(Bytes::from(key), Bytes::from("1"))];
+        overlay.submit(Commit { conditions: Vec::new(), writes })
+    };
+    assert!(create("new").is_ok());
+    assert!(matches!(create("new"), Err(StoreError::InvalidCommit { .. })), "the key is pending");
+    assert!(matches!(create("a"), Err(StoreError::InvalidCommit { .. })), "the key is in the base");
+}
+
+#[test]
+fn keys_that_stores_keep_for_themselves_are_refused() {
+    let overlay = with_old_values();
+    for key in ["", "\0", "\0x"] {
+        let commit = Commit { conditions: Vec::new(), writes: vec![Write::Delete(Bytes::from(key))] };
+        assert!(matches!(overlay.submit(commit), Err(StoreError::InvalidCommit { .. })), "{key:?}");
+    }
+}
+
+#[test]
+fn the_feed_is_bounded() {
+    let store = MemoryStore::new();
+    let put = |value: Vec<u8>| Commit {
+        conditions: vec![Condition { range: KeyRange::ALL, unchanged_since: Sequence::new(u64::MAX) }],
+        writes: vec![Write::Put(Bytes::from("a"), value.into())],
+    };
+    for _ in 0..2000 {
+        assert!(matches!(store.submit(put(vec![1])), Ok(Submitted::Applied(_))));
+    }
+    let oldest = Sequence::new(2000 - 1024);
+    assert!(matches!(store.feed(Sequence::ZERO, 1), Err(StoreError::FeedGone { oldest: o }) if o == oldest));
+    assert_eq!(store.feed(oldest, usize::MAX).unwrap().len(), 1024);
+    assert!(matches!(store.submit(put(vec![1; 5 << 20])), Ok(Submitted::Applied(_))));
+    assert_eq!(store.feed(Sequence::new(2000), usize::MAX).unwrap().len(), 1, "the newest is kept, however large");
+    assert!(matches!(store.feed(Sequence::new(1999), 1), Err(StoreError::FeedGone { .. })));
+}
+
+#[test]
+fn submissions_wait_while_too_much_is_pending() {
+    let overlay = Arc::new(Overlay::new(Hooked::default(), Sequence::ZERO, 8));
+    submit(&overlay, "more than the limit", &["a"]);
+    let published = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let submitter = scope.spawn(|| {
+            submit(&overlay, "next", &["b"]);
+            published.load(Ordering::SeqCst)
+        });
+        // Lets the submitter run, if it does not wait as it should.
+        (0..1000).for_each(|_| std::thread::yield_now());
+        let commits = apply(&overlay);
+        published.store(1, Ordering::SeqCst);
+        overlay.publish(&commits);
+        assert_eq!(submitter.join().unwrap(), 1, "accepted before there was room");
+    });
+}

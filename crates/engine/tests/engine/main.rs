@@ -1,0 +1,9 @@
+//! What the engine promises, shown from outside.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test may fail by a panic, in its helpers too")]
+
+mod crash;
+mod damage;
+mod model;
+mod structure;
+mod transactions;
