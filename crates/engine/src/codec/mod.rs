@@ -31,16 +31,19 @@ pub(crate) fn seal(key: &[u8], stored: &impl Encode) -> Result<(Bytes, envelope:
 /// Decodes what [`seal`] made for `key`.
 pub(crate) fn open<T: Decode<()>>(key: &[u8], value: &Bytes) -> Result<(T, envelope::Checksum), Error> {
     let (payload, checksum) = envelope::open(key, value)?;
-    let (stored, used) = bincode::decode_from_slice(&payload, CONFIG).map_err(|_| undecodable(key))?;
-    if used != payload.len() { Err(undecodable(key)) } else { Ok((stored, checksum)) }
+    Ok((decode(key, &payload)?, checksum))
+}
+
+/// Decodes a payload whose checksum was right.
+pub(crate) fn decode<T: Decode<()>>(key: &[u8], payload: &[u8]) -> Result<T, Error> {
+    match bincode::decode_from_slice(payload, CONFIG) {
+        Ok((stored, used)) if used == payload.len() => Ok(stored),
+        _ => Err(Error::corrupt(key, "checksum matches, but the value does not decode")),
+    }
 }
 
 /// Decodes without copying; `None` when `payload` is not exactly one `T`.
 pub(crate) fn borrow<'a, T: BorrowDecode<'a, ()>>(payload: &'a [u8]) -> Option<T> {
     let (stored, used) = bincode::borrow_decode_from_slice(payload, CONFIG).ok()?;
     (used == payload.len()).then_some(stored)
-}
-
-fn undecodable(key: &[u8]) -> Error {
-    Error::corrupt(key, "checksum matches, but the value does not decode")
 }

@@ -7,7 +7,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::{
     Change, Commit, Direction, KeyRange, Sequence, Snapshot, Store, StoreError, Submitted, Ticket, View,
-    overlay::{Base, MAX_COMMIT_BYTES, Overlay},
+    overlay::{Base, Hot, MAX_COMMIT_BYTES, Overlay},
 };
 
 /// A store that keeps everything in memory and loses it with its last handle.
@@ -54,7 +54,7 @@ impl MemoryStore {
     }
 
     fn with(entries: BTreeMap<Bytes, Bytes>, sequence: Sequence, manual: bool) -> Self {
-        let overlay = Overlay::new(Map(RwLock::new(entries)), sequence, usize::MAX);
+        let overlay = Overlay::new(Map(RwLock::new(entries)), sequence, usize::MAX, Hot::none());
         Self(Arc::new(Inner { overlay, syncing: Mutex::default(), manual }))
     }
 

@@ -3,6 +3,7 @@
 mod clock;
 pub mod conformance;
 mod counting;
+pub mod decode;
 mod faulty;
 pub mod model;
 pub mod steps;

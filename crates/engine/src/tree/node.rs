@@ -37,6 +37,11 @@ impl Child {
 pub(crate) struct Node {
     bytes: Bytes,
     level: u8,
+    /// How many bytes all keys begin with.
+    shared_bytes: usize,
+    /// The 8 bytes of each key that follow the shared ones, as a number. Searching them touches a few cache lines, where searching the keys
+    /// themselves would touch one or two for each that is compared.
+    marks: Box<[u64]>,
     spans: Box<[Span]>,
 }
 
@@ -51,7 +56,13 @@ struct Span {
 impl Node {
     pub(crate) fn empty() -> Self {
         // Level 0, no entries: golden bytes in the codec hold this.
-        Self { bytes: Bytes::from_static(&[0, 0]), level: 0, spans: Box::default() }
+        Self {
+            bytes: Bytes::from_static(&[0, 0]),
+            level: 0,
+            shared_bytes: 0,
+            marks: Box::default(),
+            spans: Box::default(),
+        }
     }
 
     /// Decodes and checks a node's payload; `None` when it is not a node.
@@ -80,8 +91,12 @@ impl Node {
                 payload_bytes: u16::try_from(entry.payload.len()).ok()?,
             });
         }
-        let spans = spans.into();
-        Some(Self { bytes, level, spans })
+        let shared_bytes = match &stored.entries[..] {
+            [first, .., last] => first.key.iter().zip(last.key).take_while(|(first, last)| first == last).count(),
+            _ => 0,
+        };
+        let marks = stored.entries.iter().map(|entry| mark(&entry.key[shared_bytes..])).collect();
+        Some(Self { spans: spans.into(), bytes, level, shared_bytes, marks })
     }
 
     pub(crate) fn level(&self) -> u8 {
@@ -99,7 +114,7 @@ impl Node {
 
     /// How much memory this node takes, about.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.bytes.len() + self.spans.len() * size_of::<Span>() + 128
+        self.bytes.len() + self.spans.len() * (size_of::<Span>() + size_of::<u64>()) + 160
     }
 
     pub(crate) fn key(&self, index: usize) -> &[u8] {
@@ -129,17 +144,25 @@ impl Node {
 
     /// Where `key` is, or where it would be.
     pub(crate) fn find(&self, key: &[u8]) -> Result<usize, usize> {
-        let mut low = 0;
-        let mut high = self.len();
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.key(middle).cmp(key) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Ok(middle),
-                std::cmp::Ordering::Greater => high = middle,
+        if self.len() == 0 {
+            return Err(0);
+        }
+        let shared = &self.key(0)[..self.shared_bytes];
+        let Some(rest) = key.strip_prefix(shared) else {
+            return Err(if key < shared { 0 } else { self.len() });
+        };
+        let mark = mark(rest);
+        let low = self.marks.partition_point(|other| *other < mark);
+        let same = self.marks[low..].partition_point(|other| *other == mark);
+        // Mostly one, or none.
+        for index in low..low + same {
+            match self.key(index).cmp(key) {
+                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal => return Ok(index),
+                std::cmp::Ordering::Greater => return Err(index),
             }
         }
-        Err(low)
+        Err(low + same)
     }
 
     /// Which child can hold `key`; none when it is smaller than all.
@@ -151,7 +174,43 @@ impl Node {
     }
 }
 
+/// The first 8 bytes as a number that sorts as they do; what is missing counts as zero.
+fn mark(bytes: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    let length = bytes.len().min(8);
+    first[..length].copy_from_slice(&bytes[..length]);
+    u64::from_be_bytes(first)
+}
+
 /// Where in `whole` its slice `part` begins.
 fn offset(whole: &[u8], part: &[u8]) -> Option<u32> {
     u32::try_from(part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn find_agrees_with_a_sorted_list(
+            // Few different bytes, zeroes among them, make keys that share much, and keys that are prefixes of others.
+            prefix in proptest::collection::vec(0..3_u8, 0..12),
+            keys in proptest::collection::btree_set(proptest::collection::vec(0..3_u8, 1..14), 0..60),
+            others in proptest::collection::vec(proptest::collection::vec(0..3_u8, 1..20), 0..60),
+        ) {
+            let keys: BTreeSet<Vec<u8>> = keys.into_iter().map(|key| [&prefix[..], &key].concat()).collect();
+            let keys: Vec<Vec<u8>> = keys.into_iter().collect();
+            let entries = keys.iter().map(|key| record::Entry { key, payload: b"value" }).collect();
+            let node = Node::decode(codec::encode(&record::Node { level: 0, entries })?.into());
+            let node = node.ok_or_else(|| TestCaseError::fail("the node does not decode"))?;
+            for key in keys.iter().chain(&others) {
+                prop_assert_eq!(node.find(key), keys.binary_search(key));
+            }
+        }
+    }
 }

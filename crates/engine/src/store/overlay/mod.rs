@@ -20,6 +20,7 @@
 
 mod chains;
 mod feed;
+mod hot;
 mod queue;
 mod snapshot;
 #[cfg(test)]
@@ -36,8 +37,8 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
-pub(crate) use self::queue::Pending;
 use self::{chains::Chains, feed::Feed, queue::Queue, snapshot::OverlaySnapshot};
+pub(crate) use self::{hot::Hot, queue::Pending};
 use super::{Change, Commit, Direction, KeyRange, Sequence, StoreError, Submitted, Ticket, View, Write};
 
 /// How many bytes of keys and values one commit may have, in all stores on an overlay.
@@ -63,6 +64,7 @@ struct State {
 /// A base with multi-version reads and a queue of commits; see the module's documentation.
 pub(crate) struct Overlay<B> {
     base: B,
+    hot: Hot,
     state: RwLock<State>,
     /// How many snapshots are open at each pin. Locked after `state`.
     pins: Mutex<BTreeMap<Sequence, usize>>,
@@ -78,11 +80,12 @@ pub(crate) struct Overlay<B> {
 impl<B: Base> Overlay<B> {
     /// Lays an overlay on a base that has all commits up to `sequence`. [`Overlay::submit`] blocks while more than
     /// `max_pending_bytes` are pending.
-    pub(crate) fn new(base: B, sequence: Sequence, max_pending_bytes: usize) -> Self {
+    pub(crate) fn new(base: B, sequence: Sequence, max_pending_bytes: usize, hot: Hot) -> Self {
         let state =
             State { chains: Chains::new(sequence), feed: Feed::new(sequence), latest: sequence, durable: sequence };
         Self {
             base,
+            hot,
             state: RwLock::new(state),
             pins: Mutex::default(),
             queue: Queue::new(sequence, max_pending_bytes),
@@ -98,11 +101,19 @@ impl<B: Base> Overlay<B> {
 
     /// See [`super::Store::get`].
     pub(crate) fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        if view == View::Durable
+            && let Some(value) = self.hot.get(key)
+        {
+            return Ok(Some(value));
+        }
         let epoch = self.epoch.load(Ordering::SeqCst);
         if self.chained.load(Ordering::SeqCst) == 0 {
             // Nothing is pending. If that is still so afterwards, the base was read between two commits.
             let value = self.base.get(key)?;
             if self.epoch.load(Ordering::SeqCst) == epoch {
+                if let Some(value) = &value {
+                    self.keep_hot(key, value, epoch);
+                }
                 return Ok(value);
             }
         }
@@ -127,10 +138,22 @@ impl<B: Base> Overlay<B> {
         }
         let value = self.base.get(key)?;
         if self.epoch.load(Ordering::SeqCst) == epoch {
+            if let Some(value) = &value {
+                self.keep_hot(key, value, epoch);
+            }
             return Ok(value);
         }
         // Commits came in between and may have reached the base already; if one wrote this key, the chains know what was before.
         Ok(lookup().0.unwrap_or(value))
+    }
+
+    /// Keeps a value that the base had, and the chains did not, at `epoch`.
+    fn keep_hot(&self, key: &[u8], value: &Bytes, epoch: u64) {
+        // No commit is accepted while this lock is held.
+        let _state = self.state.read();
+        if self.epoch.load(Ordering::SeqCst) == epoch {
+            self.hot.insert(key, value);
+        }
     }
 
     /// See [`super::Store::snapshot`].
@@ -193,6 +216,9 @@ impl<B: Base> Overlay<B> {
         let writes: Arc<[Write]> = commit.writes.into();
         {
             let mut state = self.state.write();
+            for write in writes.iter() {
+                self.hot.remove(write.key());
+            }
             state.chains.push(sequence, &writes, &before);
             state.latest = sequence;
             self.chained.store(state.chains.len(), Ordering::SeqCst);

@@ -49,7 +49,7 @@ type Hookable = Arc<Overlay<Hooked>>;
 
 /// An overlay on which the keys `a` to `e` are durable with the value `old`.
 fn with_old_values() -> Hookable {
-    let overlay = Arc::new(Overlay::new(Hooked::default(), Sequence::ZERO, usize::MAX));
+    let overlay = Arc::new(Overlay::new(Hooked::default(), Sequence::ZERO, usize::MAX, Hot::with_bytes(1 << 16)));
     submit(&overlay, "old", &["a", "b", "c", "d", "e"]);
     flush(&overlay);
     overlay
@@ -199,7 +199,7 @@ fn the_feed_is_bounded() {
 
 #[test]
 fn submissions_wait_while_too_much_is_pending() {
-    let overlay = Arc::new(Overlay::new(Hooked::default(), Sequence::ZERO, 8));
+    let overlay = Arc::new(Overlay::new(Hooked::default(), Sequence::ZERO, 8, Hot::none()));
     submit(&overlay, "more than the limit", &["a"]);
     let published = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -214,4 +214,38 @@ fn submissions_wait_while_too_much_is_pending() {
         overlay.publish(&commits);
         assert_eq!(submitter.join().unwrap(), 1, "accepted before there was room");
     });
+}
+
+#[test]
+fn a_value_that_was_overwritten_while_it_was_read_is_not_kept() {
+    for is_before in [true, false] {
+        let overlay = with_old_values();
+        let hooked = Arc::clone(&overlay);
+        let hook = if is_before { &overlay.base().before } else { &overlay.base().after };
+        *hook.lock() = Some(Box::new(move || {
+            submit(&hooked, "new", &["a"]);
+            flush(&hooked);
+        }));
+        overlay.get(View::Durable, b"a").unwrap();
+        assert_eq!(overlay.get(View::Durable, b"a").unwrap().unwrap(), "new");
+    }
+}
+
+#[test]
+fn a_value_that_is_kept_leaves_when_it_is_overwritten_or_deleted() {
+    let overlay = with_old_values();
+    for value in ["old", "newer", "newest"] {
+        // The second read finds what the first one kept.
+        for _ in 0..2 {
+            assert_eq!(overlay.get(View::Durable, b"a").unwrap().unwrap(), value);
+        }
+        let next = if value == "old" { "newer" } else { "newest" };
+        submit(&overlay, next, &["a"]);
+        assert_eq!(overlay.get(View::Durable, b"a").unwrap().unwrap(), value, "not before it is durable");
+        flush(&overlay);
+    }
+    let delete = Commit { conditions: Vec::new(), writes: vec![Write::Delete(Bytes::from("a"))] };
+    assert!(matches!(overlay.submit(delete), Ok(Submitted::Applied(_))));
+    flush(&overlay);
+    assert_eq!(overlay.get(View::Durable, b"a").unwrap(), None);
 }

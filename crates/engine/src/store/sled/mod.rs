@@ -37,7 +37,7 @@ use self::{
 };
 use super::{
     Change, Commit, Sequence, Snapshot, Store, StoreError, Submitted, Ticket, View,
-    overlay::{MAX_COMMIT_BYTES, Overlay},
+    overlay::{Hot, MAX_COMMIT_BYTES, Overlay},
 };
 
 /// How many bytes may be pending before [`Store::submit`] blocks.
@@ -46,8 +46,18 @@ const MAX_PENDING_BYTES: usize = 64 << 20;
 /// How a [`SledStore`] is opened.
 #[derive(Clone, Debug)]
 pub struct SledOptions {
-    /// How many bytes sled's cache may have; 256 MiB by default.
+    /// How many bytes the caches may have; 256 MiB by default. Three quarters are sled's; the rest keeps what is read again and again, such as heads.
     pub cache_bytes: u64,
+}
+
+impl SledOptions {
+    fn hot_bytes(&self) -> u64 {
+        self.cache_bytes / 4
+    }
+
+    fn sled_bytes(&self) -> u64 {
+        self.cache_bytes - self.hot_bytes()
+    }
 }
 
 impl Default for SledOptions {
@@ -76,12 +86,12 @@ impl SledStore {
     /// - [`StoreError::UnknownFormat`] when another release wrote it.
     /// - [`StoreError::Io`] when the operating system refuses something.
     pub fn open(directory: impl AsRef<Path>, options: &SledOptions) -> Result<Self, StoreError> {
-        Self::start(open::open(directory.as_ref(), options)?)
+        Self::start(open::open(directory.as_ref(), options)?, Hot::with_bytes(options.hot_bytes()))
     }
 
-    fn start(opened: Opened) -> Result<Self, StoreError> {
+    fn start(opened: Opened, hot: Hot) -> Result<Self, StoreError> {
         let Opened { tree, data, commits, stamp, guard } = opened;
-        let overlay = Arc::new(Overlay::new(tree, stamp.sequence, MAX_PENDING_BYTES));
+        let overlay = Arc::new(Overlay::new(tree, stamp.sequence, MAX_PENDING_BYTES, hot));
         let committer = Committer { overlay: Arc::clone(&overlay), data, commits, stamp };
         Ok(Self { committer: Some(committer.spawn()?), overlay, _guard: guard })
     }

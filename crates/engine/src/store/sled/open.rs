@@ -104,7 +104,7 @@ fn open_sled(sled: &Path, options: &SledOptions) -> Result<Db, StoreError> {
     // Sled's own threads may hold its files a little longer than a store that was closed just before in this process.
     const ATTEMPTS: usize = 100;
     const PAUSE: Duration = Duration::from_millis(20);
-    let config = Config::new().path(sled).cache_capacity(options.cache_bytes).flush_every_ms(None);
+    let config = Config::new().path(sled).cache_capacity(options.sled_bytes()).flush_every_ms(None);
     let is_busy = |error: &::sled::Error| error.to_string().contains("could not acquire lock");
     guarded("opening", || {
         for _ in 1..ATTEMPTS {

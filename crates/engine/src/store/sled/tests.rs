@@ -294,7 +294,7 @@ fn with_failing_disk(directory: &Directory) -> SledStore {
     // The operating system refuses to make a pipe durable.
     let (pipe, _) = io::pipe().unwrap();
     opened.data.log = fs::File::from(std::os::fd::OwnedFd::from(pipe));
-    SledStore::start(opened).unwrap()
+    SledStore::start(opened, Hot::none()).unwrap()
 }
 
 #[test]

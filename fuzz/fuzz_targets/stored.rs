@@ -1,0 +1,8 @@
+//! Any bytes below the checksum decode, or are refused.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use offshoot_engine::testing::decode;
+
+fuzz_target!(|bytes: &[u8]| decode::stored(bytes));
