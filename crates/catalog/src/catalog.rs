@@ -1,0 +1,234 @@
+//! The catalog itself, and how its parts read and commit.
+
+use std::{sync::Arc, time::Duration};
+
+use offshoot_engine::{BranchId as EngineBranch, Engine, NamespaceId, Transaction};
+use parking_lot::{Condvar, Mutex};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    codec::{BranchRecord, ProjectRecord, Time},
+    entropy::{Entropy, OsEntropy},
+    error::{Error, Result},
+    id::{AccountId, ApiKeyId, BranchId, ProjectId},
+    provenance::{MAX_REQUEST_BYTES, Provenance, clipped},
+    tables::{Source, project, system},
+};
+
+/// How a catalog works; [`Options::default`] says what is usual.
+#[derive(Clone)]
+pub struct Options {
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { entropy: Arc::new(OsEntropy) }
+    }
+}
+
+impl Options {
+    /// Where ids and secrets are drawn from: the operating system, unless said otherwise.
+    #[must_use]
+    pub fn with_entropy(mut self, entropy: impl Entropy) -> Self {
+        self.entropy = Arc::new(entropy);
+        self
+    }
+}
+
+/// Who asks: the account in whose name, the API key that was used and the id of the request.
+///
+/// [`Catalog::authenticate`] gives one for a key's secret; a program that embeds the catalog can make its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The account. Nothing of other accounts is seen.
+    pub account: AccountId,
+    /// The API key, if one was used.
+    pub key: Option<ApiKeyId>,
+    /// The id of the request, if it has one; 64 bytes of it are kept with what it changes.
+    pub request: Option<String>,
+}
+
+impl Caller {
+    /// A caller that acts for `account` without a key.
+    pub fn new(account: AccountId) -> Self {
+        Self { account, key: None, request: None }
+    }
+
+    /// The same caller, with the id of its request; what exceeds 64 bytes is cut off.
+    #[must_use]
+    pub fn with_request(self, request: &str) -> Self {
+        Self { request: Some(clipped(request, MAX_REQUEST_BYTES).to_owned()), ..self }
+    }
+}
+
+/// Accounts, projects, branches, roles, databases, endpoints and operations, kept by an [`Engine`].
+///
+/// A cheap handle: clones are the same catalog. Every method returns when what it did is durable; all of them block.
+#[derive(Clone)]
+pub struct Catalog {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    options: Options,
+    signal: Signal,
+}
+
+/// Counts commits, and wakes those who wait for the next one.
+#[derive(Default)]
+struct Signal {
+    commits: Mutex<u64>,
+    changed: Condvar,
+}
+
+/// A moment in the catalog's life, to wait for what happens after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(u64);
+
+impl Catalog {
+    /// The catalog that `engine` keeps. An engine's system namespace holds one catalog.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`] when the engine can't be read.
+    pub fn open(engine: Engine, options: Options) -> Result<Self> {
+        let catalog = Self { shared: Arc::new(Shared { engine, options, signal: Signal::default() }) };
+        // An unreadable catalog should be noticed before anybody relies on it.
+        catalog.is_new()?;
+        Ok(catalog)
+    }
+
+    /// The engine that keeps the catalog.
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        self.shared.options.entropy.as_ref()
+    }
+
+    /// Commits what `body` does; `body` may run several times.
+    pub(crate) fn commit<T>(&self, body: impl FnMut(&mut Transaction<'_>) -> Result<T>) -> Result<T> {
+        let committed = self.engine().transact(body)?;
+        self.wake();
+        Ok(committed.value)
+    }
+
+    /// Commits what `body` does for `caller`; the versions it makes say who made them, and that it was `action` on
+    /// `subject`.
+    pub(crate) fn commit_as<T>(
+        &self,
+        caller: &Caller,
+        action: &str,
+        subject: &str,
+        mut body: impl FnMut(&mut Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let metadata = Provenance::new(caller, action, subject).encode()?;
+        self.commit(|tx| {
+            tx.set_metadata(&metadata)?;
+            body(tx)
+        })
+    }
+
+    /// Now, as a mark for [`Catalog::operations_wait`].
+    pub fn moment(&self) -> Moment {
+        Moment(*self.shared.signal.commits.lock())
+    }
+
+    /// Waits until something was committed after `moment`, [`Catalog::wake`] was called after it, or `timeout` is over.
+    ///
+    /// An executor takes the moment first, then asks for [`Catalog::operations_due`], and waits when there are none:
+    /// what becomes due in between ends the wait at once.
+    pub fn operations_wait(&self, moment: Moment, timeout: Duration) {
+        let signal = &self.shared.signal;
+        let mut commits = signal.commits.lock();
+        signal.changed.wait_while_for(&mut commits, |commits| *commits == moment.0, timeout);
+    }
+
+    /// Ends all waits of [`Catalog::operations_wait`], so that an executor can be told to stop.
+    pub fn wake(&self) {
+        let signal = &self.shared.signal;
+        *signal.commits.lock() += 1;
+        signal.changed.notify_all();
+    }
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").finish_non_exhaustive()
+    }
+}
+
+/// A project that was found, in the hands of somebody who may see it.
+pub(crate) struct FoundProject {
+    pub(crate) id: ProjectId,
+    pub(crate) record: ProjectRecord,
+}
+
+impl FoundProject {
+    /// Finds one of the caller's projects. That of another account is as if it weren't there.
+    pub(crate) fn find(source: &mut impl Source, caller: &Caller, id: &ProjectId) -> Result<Self> {
+        let record = system::PROJECTS.get(source, NamespaceId::SYSTEM, id.as_str().as_bytes())?;
+        match record {
+            Some(record) if record.account == caller.account => Ok(Self { id: id.clone(), record }),
+            _ => Err(Error::ProjectNotFound { id: id.to_string() }),
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> NamespaceId {
+        NamespaceId::new(self.record.namespace)
+    }
+
+    /// Finds a branch of the project.
+    pub(crate) fn branch(&self, source: &mut impl Source, id: &BranchId) -> Result<FoundBranch> {
+        let record = project::BRANCHES.get(source, self.namespace(), id.as_str().as_bytes())?;
+        let record = record.ok_or_else(|| Error::BranchNotFound { id: id.to_string() })?;
+        Ok(FoundBranch { id: id.clone(), engine: EngineBranch::new(self.namespace(), record.number), record })
+    }
+}
+
+/// A branch that was found.
+pub(crate) struct FoundBranch {
+    pub(crate) id: BranchId,
+    pub(crate) engine: EngineBranch,
+    pub(crate) record: BranchRecord,
+}
+
+impl FoundBranch {
+    /// Finds a branch of one of the caller's projects.
+    pub(crate) fn find(
+        source: &mut impl Source,
+        caller: &Caller,
+        project: &ProjectId,
+        branch: &BranchId,
+    ) -> Result<(FoundProject, Self)> {
+        let project = FoundProject::find(source, caller, project)?;
+        let branch = project.branch(source, branch)?;
+        Ok((project, branch))
+    }
+}
+
+/// The instant of a commit, as records keep it.
+pub(crate) fn now(tx: &Transaction<'_>) -> Time {
+    Time(tx.instant())
+}
+
+/// The key under which a name of any length is found.
+pub(crate) fn name_key(name: &str) -> [u8; 32] {
+    Sha256::digest(name).into()
+}
+
+/// Draws ids until `taken` says that one is free.
+pub(crate) fn draw_free<I>(
+    mut draw: impl FnMut() -> Result<I>,
+    mut taken: impl FnMut(&I) -> Result<bool>,
+) -> Result<I> {
+    loop {
+        let id = draw()?;
+        if !taken(&id)? {
+            return Ok(id);
+        }
+    }
+}

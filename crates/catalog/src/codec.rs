@@ -1,0 +1,146 @@
+//! What the catalog's stored values look like in bytes.
+//!
+//! A stored value is a byte that names the record's format, then the record's fields in bincode's standard encoding.
+//! Names, ids and verifiers are stored as their text and checked again when they are read; closed sets are stored as
+//! numbers fixed here. Records have their own types, so that no change of the types that the catalog works with changes
+//! the format. `golden.rs` pins the bytes.
+
+#[cfg(test)]
+mod golden;
+mod leaf;
+
+use bincode::{Decode, Encode, config};
+
+pub(crate) use self::leaf::Time;
+use crate::{
+    branch::BranchState,
+    endpoint::{ComputeState, EndpointKind},
+    id::{AccountId, ApiKeyId, BranchId, EndpointId, ProjectId},
+    name::{AccountName, BranchName, DatabaseName, KeyName, ProjectName, RoleName},
+    operation::{OperationAction, OperationStatus},
+    role::RoleLogin,
+    scram::ScramVerifier,
+};
+
+/// No record comes near this size; a damaged length must not make the decoder ask for more.
+const MAX_RECORD_BYTES: usize = 64 * 1024;
+
+/// A record that can be stored.
+pub(crate) trait Stored: Encode + Decode<()> {
+    /// The record's format, in which it is written.
+    const FORMAT: u8;
+}
+
+/// The bytes of a record.
+pub(crate) fn encode<R: Stored>(record: &R) -> Result<Vec<u8>, String> {
+    let mut bytes = vec![R::FORMAT];
+    let fields = bincode::encode_to_vec(record, config::standard()).map_err(|error| error.to_string())?;
+    bytes.extend(fields);
+    Ok(bytes)
+}
+
+/// The record that `bytes` are the whole of, or what is wrong with them.
+pub(crate) fn decode<R: Stored>(bytes: &[u8]) -> Result<R, String> {
+    let Some((format, fields)) = bytes.split_first() else {
+        return Err("it is empty".to_owned());
+    };
+    if *format != R::FORMAT {
+        return Err(format!("its format is {format}, and only {} is known", R::FORMAT));
+    }
+    let config = config::standard().with_limit::<MAX_RECORD_BYTES>();
+    let (record, read) = bincode::decode_from_slice(fields, config).map_err(|error| error.to_string())?;
+    if read != fields.len() {
+        return Err(format!("{} bytes follow the record", fields.len() - read));
+    }
+    Ok(record)
+}
+
+macro_rules! records {
+    ($($(#[$docs:meta])* $name:ident($format:literal) { $($field:ident: $type:ty),* $(,)? })*) => {$(
+        $(#[$docs])*
+        #[derive(Clone, Debug, PartialEq, Encode, Decode)]
+        pub(crate) struct $name {
+            $(pub(crate) $field: $type),*
+        }
+
+        impl Stored for $name {
+            const FORMAT: u8 = $format;
+        }
+    )*};
+}
+
+records! {
+    /// Something that is there; all that there is to know is in its key.
+    Marker(1) {}
+
+    /// Metadata of a version: who made it, and what for.
+    ProvenanceRecord(1) { account: AccountId, key: Option<ApiKeyId>, request: Option<String>, action: String }
+
+    AccountRecord(1) { name: AccountName, created_at: Time }
+    AccountNameRecord(1) { account: AccountId }
+    KeyRecord(1) { account: AccountId, id: ApiKeyId, name: KeyName, created_at: Time }
+    /// Where a key's record is.
+    KeyHashRecord(1) { hash: [u8; 32] }
+
+    ProjectRecord(1) {
+        account: AccountId,
+        namespace: u64,
+        name: ProjectName,
+        pg_version: u8,
+        history_retention_seconds: u32,
+        default_branch: BranchId,
+        created_at: Time,
+        updated_at: Time,
+    }
+    ProjectIdRecord(1) { project: ProjectId }
+
+    BranchRecord(1) {
+        number: u64,
+        name: BranchName,
+        parent: Option<ParentRecord>,
+        protected: bool,
+        state: BranchState,
+        state_changed_at: Time,
+        created_at: Time,
+        updated_at: Time,
+    }
+    /// The point at which a branch left its parent; a part of [`BranchRecord`].
+    ParentRecord(1) { id: BranchId, lsn: u64, time: Time }
+    BranchIdRecord(1) { branch: BranchId }
+
+    EndpointRecord(1) {
+        place: u16,
+        kind: EndpointKind,
+        state: ComputeState,
+        suspend_timeout_seconds: i64,
+        created_at: Time,
+        updated_at: Time,
+    }
+    /// Where an endpoint's record is.
+    EndpointIdRecord(1) { project: ProjectId, branch: BranchId }
+
+    OperationRecord(1) {
+        branch: BranchId,
+        endpoint: Option<EndpointId>,
+        action: OperationAction,
+        status: OperationStatus,
+        failures_count: u32,
+        error: Option<String>,
+        updated_at: Time,
+        finished_at: Option<Time>,
+    }
+    /// An operation that isn't finished.
+    OpenOperationRecord(1) { project: ProjectId, branch: BranchId, endpoint: Option<EndpointId> }
+
+    RoleRecord(1) {
+        place: u16,
+        protected: bool,
+        login: RoleLogin,
+        verifier: Option<ScramVerifier>,
+        created_at: Time,
+        updated_at: Time,
+    }
+    DatabaseRecord(1) { owner: RoleName, created_at: Time, updated_at: Time }
+    /// A database that a role owns.
+    OwnedRecord(1) { database: DatabaseName }
+}

@@ -1,0 +1,106 @@
+//! How the smallest parts of records are encoded.
+
+use bincode::{
+    BorrowDecode, Decode, Encode,
+    de::{BorrowDecoder, Decoder},
+    enc::Encoder,
+    error::{DecodeError, EncodeError},
+};
+use chrono::{DateTime, Utc};
+
+use crate::{
+    branch::BranchState,
+    endpoint::{ComputeState, EndpointKind},
+    id::{AccountId, ApiKeyId, BranchId, EndpointId, ProjectId},
+    name::{AccountName, BranchName, DatabaseName, KeyName, ProjectName, RoleName},
+    operation::{OperationAction, OperationStatus},
+    role::RoleLogin,
+    scram::ScramVerifier,
+};
+
+/// An instant, stored as microseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Time(pub(crate) DateTime<Utc>);
+
+/// Stores a type by way of a simpler one: `$to` makes the stored value, `$from` checks it when it is read.
+macro_rules! stored_as {
+    ($stored:ty, $($type:ty: $to:expr, $from:expr;)*) => {$(
+        impl Encode for $type {
+            fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+                let to: fn(&$type) -> _ = $to;
+                to(self).encode(encoder)
+            }
+        }
+
+        impl<C> Decode<C> for $type {
+            fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+                let from: fn($stored) -> Result<$type, String> = $from;
+                from(<$stored>::decode(decoder)?).map_err(DecodeError::OtherString)
+            }
+        }
+
+        impl<'de, C> BorrowDecode<'de, C> for $type {
+            fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+                Self::decode(decoder)
+            }
+        }
+    )*};
+}
+
+macro_rules! stored_as_text {
+    ($($type:ident.$text:ident)*) => {
+        stored_as! {
+            String, $($type: |value| value.$text().to_owned(), |text| {
+                text.parse().map_err(|_| format!("not a {}: {} bytes of text", stringify!($type), text.len()))
+            };)*
+        }
+    };
+}
+
+stored_as_text! {
+    ProjectId.as_str BranchId.as_str EndpointId.as_str
+    AccountName.as_str KeyName.as_str ProjectName.as_str BranchName.as_str RoleName.as_str DatabaseName.as_str
+    ScramVerifier.expose
+}
+
+stored_as! {
+    u64,
+    AccountId: |id| id.get(), |number| Ok(AccountId::new(number));
+    ApiKeyId: |id| id.get(), |number| Ok(ApiKeyId::new(number));
+}
+
+stored_as! {
+    i64,
+    Time: |time| time.0.timestamp_micros(), |micros| {
+        DateTime::from_timestamp_micros(micros).map(Time).ok_or_else(|| format!("no instant: {micros} microseconds"))
+    };
+}
+
+macro_rules! stored_as_number {
+    ($($type:ident { $($variant:ident = $number:literal),* $(,)? })*) => {
+        stored_as! {
+            u8, $($type: |value| match value {
+                $($type::$variant => $number as u8,)*
+            }, |number| match number {
+                $($number => Ok($type::$variant),)*
+                other => Err(format!("no {} has the number {other}", stringify!($type))),
+            };)*
+        }
+    };
+}
+
+stored_as_number! {
+    BranchState { Init = 0, Ready = 1 }
+    EndpointKind { ReadWrite = 0, ReadOnly = 1 }
+    ComputeState { Init = 0, Active = 1, Idle = 2 }
+    RoleLogin { Password = 0, NoLogin = 1 }
+    OperationAction {
+        CreateTimeline = 0,
+        CreateBranch = 1,
+        StartCompute = 2,
+        ApplyConfig = 3,
+        SuspendCompute = 4,
+        DeleteTimeline = 5,
+    }
+    OperationStatus { Scheduling = 0, Running = 1, Finished = 2, Failed = 3, Cancelled = 4 }
+}

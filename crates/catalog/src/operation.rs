@@ -1,0 +1,175 @@
+//! Operations: what is to be done to make what the catalog says true on computes and storage.
+
+mod queue;
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use offshoot_engine::{Direction, KeyRange};
+
+pub use self::queue::{DueOperation, Outcome};
+pub(crate) use self::queue::{Step, cancel, forget_all, schedule};
+use crate::{
+    catalog::{Caller, Catalog, FoundProject},
+    codec::OperationRecord,
+    error::{Error, Result},
+    id::{BranchId, EndpointId, OperationId, ProjectId},
+    page::Page,
+    tables::project,
+};
+
+/// What an operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OperationAction {
+    /// Makes the storage of a new project's root branch.
+    CreateTimeline,
+    /// Makes the storage of a child branch.
+    CreateBranch,
+    /// Starts a compute.
+    StartCompute,
+    /// Makes roles and databases on a compute what the catalog says; starts the compute where it is idle.
+    ApplyConfig,
+    /// Suspends a compute.
+    SuspendCompute,
+    /// Removes the storage of a branch.
+    DeleteTimeline,
+}
+
+impl fmt::Display for OperationAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CreateTimeline => "create_timeline",
+            Self::CreateBranch => "create_branch",
+            Self::StartCompute => "start_compute",
+            Self::ApplyConfig => "apply_config",
+            Self::SuspendCompute => "suspend_compute",
+            Self::DeleteTimeline => "delete_timeline",
+        })
+    }
+}
+
+/// How far an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OperationStatus {
+    /// It waits for another operation of the same request.
+    Scheduling,
+    /// It is being done, or will be as soon as earlier requests are.
+    Running,
+    /// It was done.
+    Finished,
+    /// It can't be done.
+    Failed,
+    /// It was no longer needed.
+    Cancelled,
+}
+
+impl OperationStatus {
+    /// Whether nothing more will be done about the operation.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Scheduling | Self::Running => false,
+            Self::Finished | Self::Failed | Self::Cancelled => true,
+        }
+    }
+}
+
+impl fmt::Display for OperationStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheduling => "scheduling",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}
+
+/// An operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The operation's id.
+    pub id: OperationId,
+    /// The project that it belongs to.
+    pub project: ProjectId,
+    /// The branch that it is about; the branch may be deleted by now.
+    pub branch: Option<BranchId>,
+    /// The endpoint that it is about, if it is about one; the endpoint may be deleted by now.
+    pub endpoint: Option<EndpointId>,
+    /// What it does.
+    pub action: OperationAction,
+    /// How far it is.
+    pub status: OperationStatus,
+    /// How often it failed.
+    pub failures_count: u32,
+    /// What the last failure was.
+    pub error: Option<String>,
+    /// When it was scheduled.
+    pub created_at: DateTime<Utc>,
+    /// When its status last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When its status became final.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl Operation {
+    fn from_record(id: OperationId, project: &ProjectId, record: OperationRecord) -> Self {
+        Self {
+            id,
+            project: project.clone(),
+            branch: Some(record.branch),
+            endpoint: record.endpoint,
+            action: record.action,
+            status: record.status,
+            failures_count: record.failures_count,
+            error: record.error,
+            created_at: id.instant(),
+            updated_at: record.updated_at.0,
+            finished_at: record.finished_at.map(|time| time.0),
+        }
+    }
+}
+
+impl Catalog {
+    /// Up to `limit` operations of a project, newest first, from where the cursor `after` of an earlier page points.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProjectNotFound`], [`Error::CursorInvalid`].
+    pub fn operation_list(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Operation>> {
+        let mut source = self.engine().snapshot()?;
+        let project = FoundProject::find(&mut source, caller, project)?;
+        let mut range = KeyRange::ALL;
+        if let Some(cursor) = after {
+            let after = cursor.parse::<OperationId>();
+            let after = after.map_err(|_| Error::CursorInvalid { cursor: cursor.to_owned() })?;
+            range.end = std::ops::Bound::Excluded(after.as_bytes().to_vec().into());
+        }
+        let one_more = limit.saturating_add(1);
+        let records =
+            project::OPERATIONS.list(&mut source, project.namespace(), range, Direction::Descending, one_more)?;
+        let operations = records
+            .into_iter()
+            .map(|(key, record)| Ok(Operation::from_record(queue::operation_id(&key)?, &project.id, record)));
+        Ok(Page::cut(operations.collect::<Result<_>>()?, limit, |operation| operation.id.to_string()))
+    }
+
+    /// An operation of a project.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProjectNotFound`], [`Error::OperationNotFound`].
+    pub fn operation_get(&self, caller: &Caller, project: &ProjectId, id: OperationId) -> Result<Operation> {
+        let mut source = self.engine().snapshot()?;
+        let project = FoundProject::find(&mut source, caller, project)?;
+        let record = project::OPERATIONS.get(&mut source, project.namespace(), id.as_bytes())?;
+        let record = record.ok_or_else(|| Error::OperationNotFound { id: id.to_string() })?;
+        Ok(Operation::from_record(id, &project.id, record))
+    }
+}

@@ -1,0 +1,297 @@
+//! The queue of operations that aren't finished: how they get in, whose turn it is, and how they get out.
+//!
+//! Operations of a branch take turns by two rules, over requests as within one: on an endpoint, one after the other in
+//! the order of scheduling; an operation on the whole branch waits for all before it, and all after it wait for it.
+//! Getting in reads nothing, so those who schedule on the same branch don't get in each other's way.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Bound,
+};
+
+use bytes::Bytes;
+use offshoot_engine::{Direction, KeyRange, NamespaceId, Transaction};
+
+use super::{Operation, OperationAction, OperationStatus};
+use crate::{
+    branch,
+    catalog::{Catalog, now},
+    codec::{Marker, OpenOperationRecord, OperationRecord},
+    endpoint::{self, ComputeState},
+    entropy::Entropy,
+    error::{Error, Result},
+    id::{BranchId, EndpointId, OperationId, ProjectId},
+    provenance::clipped,
+    tables::{Source, pair, project, system},
+};
+
+/// How much of an error is kept with its operation.
+const MAX_ERROR_BYTES: usize = 1024;
+
+/// How many operations are looked at in one read.
+const PAGE: usize = 1024;
+
+/// An operation to be scheduled.
+pub(crate) struct Step {
+    pub(crate) action: OperationAction,
+    pub(crate) branch: BranchId,
+    pub(crate) endpoint: Option<EndpointId>,
+}
+
+/// An operation whose turn it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueOperation {
+    /// The project that the operation belongs to.
+    pub project: ProjectId,
+    /// The operation.
+    pub operation: Operation,
+}
+
+/// What became of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Finished {
+        /// What the endpoint's compute does now; nothing where it does what it did before.
+        compute: Option<ComputeState>,
+    },
+    /// It can't be done; what waits for it gets its turn.
+    Failed {
+        /// Why, for people; the first 1024 bytes are kept.
+        error: String,
+    },
+}
+
+/// Whether an operation has to wait for one scheduled earlier on the same branch.
+fn waits_for(later: Option<&EndpointId>, earlier: Option<&EndpointId>) -> bool {
+    match (later, earlier) {
+        (Some(later), Some(earlier)) => later == earlier,
+        _ => true,
+    }
+}
+
+/// Schedules operations in this order; a transaction does so once at most.
+pub(crate) fn schedule(
+    tx: &mut Transaction<'_>,
+    entropy: &dyn Entropy,
+    (project, namespace): (&ProjectId, NamespaceId),
+    steps: Vec<Step>,
+) -> Result<Vec<Operation>> {
+    if steps.len() > OperationId::MAX_PLACES {
+        let given = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+        return Err(Error::OutOfRange { field: "the number of operations", given, allowed: "0 to 16384" });
+    }
+    let mut scheduled: Vec<Operation> = Vec::with_capacity(steps.len());
+    for (place, Step { action, branch, endpoint }) in (0..).zip(steps) {
+        let id = OperationId::draw(entropy, tx.instant(), place)?;
+        let waits = scheduled.iter().any(|earlier| waits_for(endpoint.as_ref(), earlier.endpoint.as_ref()));
+        let record = OperationRecord {
+            branch: branch.clone(),
+            endpoint: endpoint.clone(),
+            action,
+            status: if waits { OperationStatus::Scheduling } else { OperationStatus::Running },
+            failures_count: 0,
+            error: None,
+            updated_at: now(tx),
+            finished_at: None,
+        };
+        project::OPERATIONS.put(tx, namespace, id.as_bytes(), &record)?;
+        project::BRANCH_OPERATIONS.put(tx, namespace, &pair(branch.as_str(), id.as_bytes()), &Marker {})?;
+        let open = OpenOperationRecord { project: project.clone(), branch, endpoint };
+        system::OPEN_OPERATIONS.put(tx, NamespaceId::SYSTEM, id.as_bytes(), &open)?;
+        scheduled.push(Operation::from_record(id, project, record));
+    }
+    Ok(scheduled)
+}
+
+/// Cancels what is left of a branch's operations.
+pub(crate) fn cancel(tx: &mut Transaction<'_>, namespace: NamespaceId, branch: &BranchId) -> Result<()> {
+    for (key, Marker {}) in project::BRANCH_OPERATIONS.all(tx, namespace, &pair(branch.as_str(), ""))? {
+        let id = trailing_id(&key)?;
+        let record = require(tx, namespace, id)?;
+        close(tx, namespace, id, record, OperationStatus::Cancelled, None)?;
+    }
+    Ok(())
+}
+
+/// Takes all of a project's operations out of the queue, before the project itself goes.
+pub(crate) fn forget_all(tx: &mut Transaction<'_>, namespace: NamespaceId) -> Result<()> {
+    for (key, Marker {}) in project::BRANCH_OPERATIONS.all(tx, namespace, b"")? {
+        system::OPEN_OPERATIONS.delete(tx, NamespaceId::SYSTEM, trailing_id(&key)?.as_bytes())?;
+    }
+    Ok(())
+}
+
+impl Catalog {
+    /// Up to `limit` operations of all projects whose turn it is, oldest first. They are due until
+    /// [`Catalog::operations_finish`] says what became of them, also after a restart, so doing one twice has to be
+    /// harmless.
+    pub fn operations_due(&self, limit: usize) -> Result<Vec<DueOperation>> {
+        let mut source = self.engine().snapshot()?;
+        let mut queue = Queue::default();
+        let mut due = Vec::new();
+        let mut range = KeyRange::ALL;
+        loop {
+            let page = system::OPEN_OPERATIONS.list(
+                &mut source,
+                NamespaceId::SYSTEM,
+                range.clone(),
+                Direction::Ascending,
+                PAGE,
+            )?;
+            let is_last = page.len() < PAGE;
+            for (key, open) in page {
+                if due.len() == limit {
+                    return Ok(due);
+                }
+                if queue.join(&open) {
+                    due.push(load(&mut source, operation_id(&key)?, open.project)?);
+                }
+                range.start = Bound::Excluded(key);
+            }
+            if is_last {
+                return Ok(due);
+            }
+        }
+    }
+
+    /// Up to `limit` operations of all projects that aren't finished, oldest first, whether or not it is their turn. An
+    /// executor that does nothing for any of them can finish them together in this order, for each gets its turn when
+    /// those before it are finished.
+    pub fn operations_open(&self, limit: usize) -> Result<Vec<DueOperation>> {
+        let mut source = self.engine().snapshot()?;
+        let open = system::OPEN_OPERATIONS.list(
+            &mut source,
+            NamespaceId::SYSTEM,
+            KeyRange::ALL,
+            Direction::Ascending,
+            limit,
+        )?;
+        open.into_iter().map(|(key, open)| load(&mut source, operation_id(&key)?, open.project)).collect()
+    }
+
+    /// Notes what became of operations, all at once or not at all; what waited for them gets its turn.
+    ///
+    /// An operation that was cancelled or deleted meanwhile is left as it is.
+    pub fn operations_finish(&self, outcomes: &[(ProjectId, OperationId, Outcome)]) -> Result<()> {
+        self.commit(|tx| outcomes.iter().try_for_each(|(project, id, outcome)| finish(tx, project, *id, outcome)))
+    }
+}
+
+fn finish(tx: &mut Transaction<'_>, project: &ProjectId, id: OperationId, outcome: &Outcome) -> Result<()> {
+    let Some(found) = system::PROJECTS.get(tx, NamespaceId::SYSTEM, project.as_str().as_bytes())? else {
+        return Ok(());
+    };
+    let namespace = NamespaceId::new(found.namespace);
+    let record = match project::OPERATIONS.get(tx, namespace, id.as_bytes())? {
+        Some(record) if !record.status.is_final() => record,
+        _ => return Ok(()),
+    };
+    let (branch, endpoint, action) = (record.branch.clone(), record.endpoint.clone(), record.action);
+    match outcome {
+        Outcome::Failed { error } => close(tx, namespace, id, record, OperationStatus::Failed, Some(error))?,
+        Outcome::Finished { compute } => {
+            close(tx, namespace, id, record, OperationStatus::Finished, None)?;
+            if matches!(action, OperationAction::CreateTimeline | OperationAction::CreateBranch) {
+                branch::set_ready(tx, namespace, &branch)?;
+            }
+            if let (Some(endpoint), Some(state)) = (&endpoint, compute) {
+                endpoint::set_state(tx, namespace, (&branch, endpoint), *state)?;
+            }
+        }
+    }
+    promote(tx, namespace, id)
+}
+
+/// Makes an operation's status final, and takes it out of the queue.
+fn close(
+    tx: &mut Transaction<'_>,
+    namespace: NamespaceId,
+    id: OperationId,
+    record: OperationRecord,
+    status: OperationStatus,
+    error: Option<&str>,
+) -> Result<()> {
+    let key = pair(record.branch.as_str(), id.as_bytes());
+    let closed = OperationRecord {
+        status,
+        failures_count: record.failures_count.saturating_add(u32::from(error.is_some())),
+        error: error.map(|error| clipped(error, MAX_ERROR_BYTES).to_owned()).or(record.error),
+        updated_at: now(tx),
+        finished_at: Some(now(tx)),
+        ..record
+    };
+    project::OPERATIONS.put(tx, namespace, id.as_bytes(), &closed)?;
+    project::BRANCH_OPERATIONS.delete(tx, namespace, &key)?;
+    system::OPEN_OPERATIONS.delete(tx, NamespaceId::SYSTEM, id.as_bytes())
+}
+
+/// Moves what waited for `id` within the same request, and has nothing else to wait for, to running.
+fn promote(tx: &mut Transaction<'_>, namespace: NamespaceId, id: OperationId) -> Result<()> {
+    let mut open: Vec<OperationRecord> = Vec::new();
+    for (key, record) in project::OPERATIONS.all(tx, namespace, &id.as_bytes()[..OperationId::COMMIT_BYTES])? {
+        if record.status.is_final() {
+            continue;
+        }
+        let waits = open.iter().any(|earlier| waits_for(record.endpoint.as_ref(), earlier.endpoint.as_ref()));
+        if record.status == OperationStatus::Scheduling && !waits {
+            let running = OperationRecord { status: OperationStatus::Running, updated_at: now(tx), ..record.clone() };
+            project::OPERATIONS.put(tx, namespace, &key, &running)?;
+        }
+        open.push(record);
+    }
+    Ok(())
+}
+
+/// Who is ahead of whom, as the operations of all projects come by in the order of scheduling.
+#[derive(Default)]
+struct Queue {
+    branches: HashMap<(ProjectId, BranchId), Lane>,
+}
+
+#[derive(Default)]
+struct Lane {
+    /// Whether an operation on the whole branch is in it.
+    whole: bool,
+    endpoints: HashSet<EndpointId>,
+}
+
+impl Queue {
+    /// Lets an operation join the queue's end, and says whether it is its turn already.
+    fn join(&mut self, open: &OpenOperationRecord) -> bool {
+        let lane = self.branches.entry((open.project.clone(), open.branch.clone())).or_default();
+        match &open.endpoint {
+            None => {
+                let first = !lane.whole && lane.endpoints.is_empty();
+                lane.whole = true;
+                first
+            }
+            Some(endpoint) => lane.endpoints.insert(endpoint.clone()) && !lane.whole,
+        }
+    }
+}
+
+fn load(source: &mut impl Source, id: OperationId, project: ProjectId) -> Result<DueOperation> {
+    let found = system::PROJECTS.get(source, NamespaceId::SYSTEM, project.as_str().as_bytes())?;
+    let missing = || system::OPEN_OPERATIONS.corrupt_key(id.as_bytes(), "its project is missing");
+    let record = require(source, NamespaceId::new(found.ok_or_else(missing)?.namespace), id)?;
+    let operation = Operation::from_record(id, &project, record);
+    Ok(DueOperation { project, operation })
+}
+
+fn require(source: &mut impl Source, namespace: NamespaceId, id: OperationId) -> Result<OperationRecord> {
+    let record = project::OPERATIONS.get(source, namespace, id.as_bytes())?;
+    record.ok_or_else(|| project::OPERATIONS.corrupt_key(id.as_bytes(), "an operation of the queue is missing"))
+}
+
+pub(super) fn operation_id(key: &[u8]) -> Result<OperationId> {
+    let bytes = key.try_into().map_err(|_| project::OPERATIONS.corrupt_key(key, "its key is not an operation's id"))?;
+    Ok(OperationId::from_bytes(bytes))
+}
+
+/// The operation's id at the end of a key of the branch's operations.
+fn trailing_id(key: &Bytes) -> Result<OperationId> {
+    let start = key.len().checked_sub(16);
+    let start = start.ok_or_else(|| project::BRANCH_OPERATIONS.corrupt_key(key, "its key has no operation's id"))?;
+    operation_id(&key[start..])
+}

@@ -1,0 +1,333 @@
+//! Projects: what an account keeps apart.
+
+use std::ops::Bound;
+
+use chrono::{DateTime, Utc};
+use offshoot_engine::{BranchId as EngineBranch, Direction, KeyRange, NamespaceId, Transaction};
+
+use crate::{
+    account::Account,
+    branch::{self, Branch},
+    catalog::{Caller, Catalog, FoundProject, draw_free, now},
+    codec::{DatabaseRecord, ProjectIdRecord, ProjectRecord, RoleRecord},
+    database::{self, Database},
+    endpoint::{self, Endpoint, EndpointKind, EndpointSpec},
+    error::{Error, Result},
+    id::{AccountId, BranchId, ProjectId},
+    name::{BranchName, DatabaseName, ProjectName, RoleName},
+    operation::{self, Operation, OperationAction},
+    page::Page,
+    password::NewPassword,
+    role::{self, Role, RoleWithPassword},
+    tables::{branch as entries, numbers, system},
+};
+
+/// A project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// The project's id.
+    pub id: ProjectId,
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// The project's name; others may have the same.
+    pub name: ProjectName,
+    /// The major version of PostgreSQL.
+    pub pg_version: u8,
+    /// For how long a branch's history is to be kept.
+    pub history_retention_seconds: u32,
+    /// The branch that is meant where none is named.
+    pub default_branch: BranchId,
+    /// When the project was created.
+    pub created_at: DateTime<Utc>,
+    /// When the project itself last changed; what is in it doesn't count.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Project {
+    fn from_record(id: ProjectId, record: ProjectRecord) -> Self {
+        Self {
+            id,
+            account: record.account,
+            name: record.name,
+            pg_version: record.pg_version,
+            history_retention_seconds: record.history_retention_seconds,
+            default_branch: record.default_branch,
+            created_at: record.created_at.0,
+            updated_at: record.updated_at.0,
+        }
+    }
+}
+
+impl From<FoundProject> for Project {
+    fn from(found: FoundProject) -> Self {
+        Self::from_record(found.id, found.record)
+    }
+}
+
+/// A project to be created; all has its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewProject {
+    /// The project's name; its id where none is given.
+    pub name: Option<ProjectName>,
+    /// The root branch's name; `main` where none is given.
+    pub branch_name: Option<BranchName>,
+    /// The default role's name; the account's where none is given, or where that can't be a role's, `<database>_owner`.
+    pub role_name: Option<RoleName>,
+    /// The name of the database that the default role owns; `neondb` where none is given.
+    pub database_name: Option<DatabaseName>,
+    /// The major version of PostgreSQL: 14 to 18; 17 where none is given.
+    pub pg_version: Option<u8>,
+    /// For how long history is to be kept: up to 2592000 seconds, which is 30 days; a day where nothing is given.
+    pub history_retention_seconds: Option<u32>,
+    /// The suspend timeout of the endpoint: see [`EndpointSpec`].
+    pub suspend_timeout_seconds: Option<i64>,
+}
+
+impl NewProject {
+    fn endpoint(&self) -> EndpointSpec {
+        EndpointSpec { kind: EndpointKind::ReadWrite, suspend_timeout_seconds: self.suspend_timeout_seconds }
+    }
+
+    fn check(&self) -> Result<()> {
+        if let Some(given) = self.pg_version.filter(|version| !(14..=18).contains(version)) {
+            return Err(Error::OutOfRange { field: "pg_version", given: given.into(), allowed: "14 to 18" });
+        }
+        if let Some(given) = self.history_retention_seconds.filter(|seconds| *seconds > 2_592_000) {
+            let field = "history_retention_seconds";
+            return Err(Error::OutOfRange { field, given: given.into(), allowed: "0 to 2592000" });
+        }
+        self.role_name.as_ref().map(RoleName::check_not_reserved).transpose()?;
+        self.database_name.as_ref().map(DatabaseName::check_not_reserved).transpose()?;
+        EndpointSpec::check(&[self.endpoint()])
+    }
+}
+
+/// What creating a project brought.
+#[derive(Clone, Debug)]
+pub struct ProjectCreated {
+    /// The project.
+    pub project: Project,
+    /// Its root branch.
+    pub branch: Branch,
+    /// The root branch's endpoint.
+    pub endpoints: Vec<Endpoint>,
+    /// The default role, with its password, and the system's role.
+    pub roles: Vec<RoleWithPassword>,
+    /// The database of the default role.
+    pub databases: Vec<Database>,
+    /// What will make the branch's storage and start the endpoint.
+    pub operations: Vec<Operation>,
+}
+
+/// Which projects to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectQuery {
+    /// Only those whose id or name contains this, in upper or lower case.
+    pub search: Option<String>,
+    /// The cursor of an earlier page, to go on from there.
+    pub after: Option<String>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+impl Default for ProjectQuery {
+    /// All projects.
+    fn default() -> Self {
+        Self { search: None, after: None, limit: usize::MAX }
+    }
+}
+
+/// How many projects are looked at in one read.
+const PAGE: usize = 256;
+
+impl Catalog {
+    /// Creates a project with a root branch, a default role that owns a database, the system's role `web_access`, and a
+    /// read-write endpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Name`] for a reserved name, [`Error::OutOfRange`], [`Error::AccountNotFound`].
+    pub fn project_create(&self, caller: &Caller, new: NewProject) -> Result<ProjectCreated> {
+        new.check()?;
+        let password = NewPassword::draw(self.entropy())?;
+        let subject = new.name.as_ref().map_or("", ProjectName::as_str);
+        let mut created = self.commit_as(caller, "project_create", subject, |tx| {
+            let account = Account::find(tx, caller.account)?;
+            let project = self.project_put(tx, caller.account, &new)?;
+            let namespace = project.namespace;
+            let branch_name = new.branch_name.clone().unwrap_or_else(BranchName::main);
+            let record = branch::root_record(tx, project.root, branch_name);
+            branch::put_new(tx, namespace, &project.branch, &record)?;
+            let branch = Branch::from_record(project.branch.clone(), &project.id, &project.branch, record);
+
+            let database_name = new.database_name.clone().unwrap_or_else(DatabaseName::neondb);
+            let owner = new.role_name.clone().unwrap_or_else(|| RoleName::default_for(&account.name, &database_name));
+            let roles = put_first_roles(tx, &project, owner.clone(), &password)?;
+            let databases = vec![put_first_database(tx, &project, database_name, owner)?];
+
+            let place = (&project.id, namespace);
+            let endpoints = self.endpoints_create(tx, place, &project.branch, &[new.endpoint()])?;
+            let steps = branch::steps_to_create(OperationAction::CreateTimeline, &project.branch, &endpoints);
+            let operations = operation::schedule(tx, self.entropy(), place, steps)?;
+            let project = Project::from_record(project.id, project.record);
+            Ok(ProjectCreated { project, branch, endpoints, roles, databases, operations })
+        })?;
+        if let Some(owner) = created.roles.first_mut() {
+            owner.password = Some(password.password);
+        }
+        Ok(created)
+    }
+
+    /// The caller's projects, in order of creation.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CursorInvalid`].
+    pub fn project_list(&self, caller: &Caller, query: ProjectQuery) -> Result<Page<Project>> {
+        let mut source = self.engine().snapshot()?;
+        let account = caller.account.get();
+        let mut range = KeyRange::prefix(&account.to_be_bytes());
+        if let Some(cursor) = query.after {
+            let after = cursor.parse().map_err(|_| Error::CursorInvalid { cursor })?;
+            range.start = Bound::Excluded(numbers(account, after).to_vec().into());
+        }
+        let search = query.search.map(|search| search.to_lowercase());
+        let matches = |project: &FoundProject| {
+            search.as_ref().is_none_or(|search| {
+                project.id.as_str().contains(search) || project.record.name.as_str().to_lowercase().contains(search)
+            })
+        };
+        let mut found: Vec<FoundProject> = Vec::new();
+        loop {
+            let page = system::ACCOUNT_PROJECTS.list(
+                &mut source,
+                NamespaceId::SYSTEM,
+                range.clone(),
+                Direction::Ascending,
+                PAGE,
+            )?;
+            let is_last = page.len() < PAGE;
+            for (key, ProjectIdRecord { project }) in page {
+                let project = FoundProject::find(&mut source, caller, &project)?;
+                if matches(&project) {
+                    found.push(project);
+                }
+                range.start = Bound::Excluded(key);
+            }
+            if is_last || found.len() > query.limit {
+                let page = Page::cut(found, query.limit, |project| project.record.namespace.to_string());
+                return Ok(Page { items: page.items.into_iter().map(Project::from).collect(), next: page.next });
+            }
+        }
+    }
+
+    /// One of the caller's projects.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProjectNotFound`].
+    pub fn project_get(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
+        Ok(FoundProject::find(&mut self.engine().snapshot()?, caller, id)?.into())
+    }
+
+    /// Gives a project another name, if one is given.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProjectNotFound`].
+    pub fn project_update(&self, caller: &Caller, id: &ProjectId, name: Option<ProjectName>) -> Result<Project> {
+        let Some(name) = name else {
+            return self.project_get(caller, id);
+        };
+        self.commit(|tx| {
+            let mut project = FoundProject::find(tx, caller, id)?;
+            project.record = ProjectRecord { name: name.clone(), updated_at: now(tx), ..project.record };
+            system::PROJECTS.put(tx, NamespaceId::SYSTEM, id.as_str().as_bytes(), &project.record)?;
+            Ok(project.into())
+        })
+    }
+
+    /// Deletes a project with all that is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProjectNotFound`], [`Error::ProjectHasProtectedBranch`].
+    pub fn project_delete(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
+        self.commit(|tx| {
+            let project = FoundProject::find(tx, caller, id)?;
+            let branches = branch::of_project(tx, &project)?;
+            if let Some(protected) = branches.into_iter().find(|branch| branch.protected) {
+                return Err(Error::ProjectHasProtectedBranch { project: project.id, branch: protected.id });
+            }
+            for endpoint in endpoint::of_project(tx, &project)? {
+                endpoint::remove(tx, project.namespace(), &endpoint)?;
+            }
+            operation::forget_all(tx, project.namespace())?;
+            system::PROJECTS.delete(tx, NamespaceId::SYSTEM, id.as_str().as_bytes())?;
+            let place = numbers(caller.account.get(), project.record.namespace);
+            system::ACCOUNT_PROJECTS.delete(tx, NamespaceId::SYSTEM, &place)?;
+            tx.delete_namespace(project.namespace())?;
+            Ok(project.into())
+        })
+    }
+
+    /// Makes a project's namespace and its root branch, and writes the project.
+    fn project_put(&self, tx: &mut Transaction<'_>, account: AccountId, new: &NewProject) -> Result<PutProject> {
+        let taken =
+            |id: &ProjectId| Ok(system::PROJECTS.get(tx, NamespaceId::SYSTEM, id.as_str().as_bytes())?.is_some());
+        let id = draw_free(|| Ok(ProjectId::draw(self.entropy())?), taken)?;
+        let namespace = tx.create_namespace()?;
+        let root = tx.create_branch(namespace)?;
+        let branch = self.branch_draw(tx, namespace)?;
+        let record = ProjectRecord {
+            account,
+            namespace: namespace.get(),
+            name: new.name.clone().unwrap_or_else(|| ProjectName::from(&id)),
+            pg_version: new.pg_version.unwrap_or(17),
+            history_retention_seconds: new.history_retention_seconds.unwrap_or(86_400),
+            default_branch: branch.clone(),
+            created_at: now(tx),
+            updated_at: now(tx),
+        };
+        system::PROJECTS.put(tx, NamespaceId::SYSTEM, id.as_str().as_bytes(), &record)?;
+        let place = numbers(account.get(), namespace.get());
+        system::ACCOUNT_PROJECTS.put(tx, NamespaceId::SYSTEM, &place, &ProjectIdRecord { project: id.clone() })?;
+        Ok(PutProject { id, namespace, root, branch, record })
+    }
+}
+
+/// A project that was just written.
+struct PutProject {
+    id: ProjectId,
+    namespace: NamespaceId,
+    root: EngineBranch,
+    branch: BranchId,
+    record: ProjectRecord,
+}
+
+/// Writes the default role and the system's role, in this order.
+fn put_first_roles(
+    tx: &mut Transaction<'_>,
+    project: &PutProject,
+    owner: RoleName,
+    password: &NewPassword,
+) -> Result<Vec<RoleWithPassword>> {
+    let owner_record = role::new_record(tx, 0, Some(password));
+    let system_record = RoleRecord { protected: true, ..role::new_record(tx, 1, None) };
+    let roles = [(owner, owner_record), (RoleName::web_access(), system_record)].into_iter().map(|(name, record)| {
+        entries::ROLES.put(tx, project.root, name.as_str().as_bytes(), &record)?;
+        Ok(RoleWithPassword { role: Role::from_record(&project.branch, name, record), password: None })
+    });
+    roles.collect()
+}
+
+fn put_first_database(
+    tx: &mut Transaction<'_>,
+    project: &PutProject,
+    name: DatabaseName,
+    owner: RoleName,
+) -> Result<Database> {
+    let record = DatabaseRecord { owner, created_at: now(tx), updated_at: now(tx) };
+    database::put(tx, project.root, &name, &record)?;
+    Ok(Database::from_record(&project.branch, name, record))
+}

@@ -1,0 +1,8 @@
+//! The built binary, used as its users use it.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+mod lifecycle;
+mod refusals;
+mod walk;

@@ -1,0 +1,40 @@
+//! The project's commands: `cargo xtask` lists them.
+
+#![expect(clippy::print_stderr, reason = "a command line tool speaks to the person who runs it")]
+
+mod bars;
+mod run;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test [ARGS]   checks that what the tests need is there, then runs them all (ARGS go to `cargo test`)
+  bars [ARGS]   measures the speed bars in release mode; fails when one is missed";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next();
+    let rest: Vec<String> = args.collect();
+    let outcome = match command.as_deref() {
+        Some("test") => test::run(&rest),
+        Some("bars") => bars::run(&rest),
+        Some("help" | "--help" | "-h") => {
+            eprintln!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            if let Some(name) = other {
+                eprintln!("error: there is no command `{name}`\n");
+            }
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
