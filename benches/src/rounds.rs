@@ -19,21 +19,22 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// The median time per operation of each candidate, in their order, after one round that does not count.
+/// The median time per operation of each candidate, in their order.
+///
+/// In each round a candidate runs twice, and the second run counts: the first one brings its data back into the processor's caches, where the
+/// candidate before has left its own.
 ///
 /// # Errors
 ///
 /// What a candidate fails with.
 pub fn interleaved(rounds: usize, candidates: &mut [Candidate<'_>]) -> Outcome<Vec<Duration>> {
     let mut times: Vec<Vec<Duration>> = candidates.iter().map(|_| Vec::with_capacity(rounds)).collect();
-    for round in 0..=rounds {
+    for _ in 0..rounds {
         for (candidate, times) in candidates.iter_mut().zip(&mut times) {
+            (candidate.run)()?;
             let start = Instant::now();
             let operations = (candidate.run)()?;
-            let took = start.elapsed();
-            if round > 0 {
-                times.push(took.div_f64(operations.max(1) as f64));
-            }
+            times.push(start.elapsed().div_f64(operations.max(1) as f64));
         }
     }
     Ok(times.into_iter().map(median).collect())
