@@ -22,7 +22,7 @@ struct Bar {
     name: String,
     measured: String,
     ratio: f64,
-    /// The ratio may be at most this; at least this where `at_least`.
+    /// The ratio may be at most this; at least this where `at_least`. Infinite where the ratio is only reported.
     limit: f64,
     at_least: bool,
 }
@@ -71,7 +71,11 @@ fn main() -> ExitCode {
     for bar in &bars {
         let relation = if bar.at_least { "at least" } else { "at most" };
         let verdict = if bar.is_met() { "met" } else { "**missed**" };
-        println!("| {} | {} | {:.2} | {relation} {} | {verdict} |", bar.name, bar.measured, bar.ratio, bar.limit);
+        let (limit, verdict) = match bar.limit.is_finite() {
+            true => (format!("{relation} {}", bar.limit), verdict),
+            false => ("none".to_owned(), "reported"),
+        };
+        println!("| {} | {} | {:.2} | {limit} | {verdict} |", bar.name, bar.measured, bar.ratio);
     }
     if bars.iter().all(Bar::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -147,11 +151,11 @@ fn reads() -> Outcome<Vec<Bar>> {
         bar("get: depth 4,096 to depth 1", 1, 0, 1.2),
         bar("get: depth 1 to raw sled", 0, 3, 1.0),
         bar("get: depth 4,096 to raw sled", 1, 3, 1.0),
-        bar("get: branches that share nothing to raw sled", 2, 3, 1.0),
+        bar("get: branches that share nothing to raw sled", 2, 3, f64::INFINITY),
         bar("list of 20: depth 4,096 to depth 1", 5, 4, 1.2),
         bar("list of 20: depth 1 to raw sled", 4, 7, 1.0),
         bar("list of 20: depth 4,096 to raw sled", 5, 7, 1.0),
-        bar("list of 20: branches that share nothing to raw sled", 6, 7, 1.0),
+        bar("list of 20: branches that share nothing to raw sled", 6, 7, f64::INFINITY),
     ])
 }
 

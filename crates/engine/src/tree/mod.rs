@@ -1,8 +1,7 @@
 //! Persistent ordered maps: B+trees whose nodes never change.
 //!
 //! An edit writes the nodes on the paths to what changed and shares all others with the map before. The root of a small map is
-//! kept inline by whoever refers to it. A map's content decides nothing of its shape but the bounds in [`Limits`], except that
-//! the empty map and every map that fits inline have one form.
+//! kept inline by whoever refers to it. Two maps of the same content may have different nodes, but the empty map has one form.
 
 mod edit;
 mod iter;
@@ -35,7 +34,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// Chosen by measurement: see `docs/benchmarks.md`.
-    pub(crate) const DEFAULT: Self = Self { max_bytes: 4096, min_bytes: 1024, inline_bytes: 1024 };
+    pub(crate) const DEFAULT: Self = Self { max_bytes: 1024, min_bytes: 256, inline_bytes: 512 };
     /// Makes deep trees of few keys.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) const SMALL: Self = Self { max_bytes: 160, min_bytes: 40, inline_bytes: 60 };
