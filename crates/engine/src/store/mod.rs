@@ -16,6 +16,9 @@
 //! the commit only if nothing in those ranges was written after that sequence. This covers keys that were read, keys
 //! that were found absent and ranges that were found empty, with one rule.
 
+mod digest;
+#[cfg(feature = "sled")]
+mod disk;
 mod error;
 mod memory;
 mod overlay;

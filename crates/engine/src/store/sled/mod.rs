@@ -17,7 +17,6 @@
 //! is not opened.
 
 mod committer;
-mod digest;
 mod files;
 mod open;
 mod stamp;

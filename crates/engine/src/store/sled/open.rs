@@ -13,12 +13,11 @@ use ::sled::{Config, Db};
 use super::{
     SledOptions,
     committer::DataFiles,
-    digest::SetDigest,
     files::{self, CommitsFile},
     stamp::{FORMAT, Stamp, StampError},
     tree::{STAMP_KEY, SledTree, guarded},
 };
-use crate::store::{Sequence, StoreError};
+use crate::store::{Sequence, StoreError, digest::SetDigest};
 
 /// A store's parts, opened and checked.
 pub(super) struct Opened {

@@ -1,9 +1,7 @@
 //! What the store notes down about itself, with each group of commits.
-
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::digest::SetDigest;
-use crate::store::Sequence;
+use crate::store::{Sequence, digest::SetDigest};
 
 /// The format that this release reads and writes.
 pub(super) const FORMAT: u32 = 1;

@@ -6,18 +6,18 @@ use xxhash_rust::xxh3::xxh3_128;
 ///
 /// The digest is the wrapping sum of the entries' hashes, so it does not depend on the order in which they came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct SetDigest {
-    pub(super) entries: u64,
-    pub(super) sum: u128,
+pub(crate) struct SetDigest {
+    pub(crate) entries: u64,
+    pub(crate) sum: u128,
 }
 
 impl SetDigest {
-    pub(super) fn add(&mut self, key: &[u8], value: &[u8]) {
+    pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
         self.entries = self.entries.wrapping_add(1);
         self.sum = self.sum.wrapping_add(hash(key, value));
     }
 
-    pub(super) fn remove(&mut self, key: &[u8], value: &[u8]) {
+    pub(crate) fn remove(&mut self, key: &[u8], value: &[u8]) {
         self.entries = self.entries.wrapping_sub(1);
         self.sum = self.sum.wrapping_sub(hash(key, value));
     }
