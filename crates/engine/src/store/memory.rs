@@ -78,7 +78,7 @@ impl MemoryStore {
         let _in_order = self.0.syncing.lock();
         self.0.overlay.fail(&StoreError::Closed);
         let entries = self.0.overlay.base().0.read().clone();
-        Self::with(entries, self.0.overlay.durable(), self.0.manual)
+        Self::with(entries, self.0.overlay.newest_durable(), self.0.manual)
     }
 
     /// All durable entries, in the order of their keys.

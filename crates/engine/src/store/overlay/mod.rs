@@ -3,18 +3,19 @@
 //! # What it holds
 //!
 //! The [`Chains`] keep the values of recently written keys, before and after each commit. The [`Queue`] keeps accepted commits until
-//! the owner has written them to its base, and made them durable, and calls [`Overlay::publish`].
+//! the owner takes them, makes them durable, and calls [`Overlay::durable`]; it then writes them to its base and calls [`Overlay::applied`],
+//! in this order or at once with [`Overlay::publish`].
 //!
 //! # Invariants
 //!
-//! - A key is in the chains from before a commit of it can reach the base until that commit is durable *and* every open snapshot was opened
-//!   after that. So a reader that looks at the base first and at the chains afterwards never takes a value that is too new for it,
+//! - A key is in the chains from before a commit of it can reach the base until the base has that commit for good *and* every open snapshot was
+//!   opened after that. So a reader that looks at the base first and at the chains afterwards never takes a value that is too new for it,
 //!   and a key that is not in the chains has its right value in the base.
-//! - A snapshot holds back the commits that were not durable when it was opened (its *pin*), also those that it shows. So what it finds in the
-//!   base alone was there before it was opened.
+//! - A snapshot holds back the commits that the base did not have when it was opened (those after its *pin*), also those that it shows. So what
+//!   it finds in the base alone was there before it was opened.
 //! - After a failure nothing is published any more, so readers of durable values never see those of the failed commits.
 //!
-//! Nothing of this survives a crash: what counts is in the base.
+//! Nothing of this survives a crash: what counts is what the owner made durable.
 
 #![cfg_attr(not(feature = "sled"), expect(dead_code, reason = "some of this is for stores with a thread of their own"))]
 
@@ -59,6 +60,8 @@ struct State {
     feed: Feed,
     latest: Sequence,
     durable: Sequence,
+    /// The newest commit that the base has.
+    applied: Sequence,
 }
 
 /// A base with multi-version reads and a queue of commits; see the module's documentation.
@@ -81,8 +84,13 @@ impl<B: Base> Overlay<B> {
     /// Lays an overlay on a base that has all commits up to `sequence`. [`Overlay::submit`] blocks while more than
     /// `max_pending_bytes` are pending.
     pub(crate) fn new(base: B, sequence: Sequence, max_pending_bytes: usize, hot: Hot) -> Self {
-        let state =
-            State { chains: Chains::new(sequence), feed: Feed::new(sequence), latest: sequence, durable: sequence };
+        let state = State {
+            chains: Chains::new(sequence),
+            feed: Feed::new(sequence),
+            latest: sequence,
+            durable: sequence,
+            applied: sequence,
+        };
         Self {
             base,
             hot,
@@ -162,7 +170,7 @@ impl<B: Base> Overlay<B> {
             self.queue.refusal()?;
         }
         let state = self.state.read();
-        let pin = state.durable;
+        let pin = state.applied;
         *self.pins.lock().entry(pin).or_default() += 1;
         let sequence = match view {
             View::Durable => state.durable,
@@ -189,7 +197,7 @@ impl<B: Base> Overlay<B> {
 
     fn prune(&self, state: &mut State) {
         let oldest_pin = self.pins.lock().first_key_value().map(|(pin, _)| *pin);
-        let floor = oldest_pin.map_or(state.durable, |pin| pin.min(state.durable));
+        let floor = oldest_pin.map_or(state.applied, |pin| pin.min(state.applied));
         state.chains.prune(floor);
         self.chained.store(state.chains.len(), Ordering::SeqCst);
     }
@@ -258,7 +266,7 @@ impl<B: Base> Overlay<B> {
     }
 
     /// The newest durable commit.
-    pub(crate) fn durable(&self) -> Sequence {
+    pub(crate) fn newest_durable(&self) -> Sequence {
         self.state.read().durable
     }
 
@@ -267,13 +275,14 @@ impl<B: Base> Overlay<B> {
         self.queue.take()
     }
 
-    /// Like [`Overlay::take`], but waits for the first; `None` once the overlay is closed and nothing waits, or failed.
-    pub(crate) fn wait_for_work(&self) -> Option<Vec<Pending>> {
-        self.queue.wait_for_work()
+    /// Like [`Overlay::take`], but waits for the first, and takes no more once it has `max_bytes`; `None` once the overlay is closed and nothing
+    /// waits, or failed.
+    pub(crate) fn wait_for_work(&self, max_bytes: usize) -> Option<Vec<Pending>> {
+        self.queue.wait_for_work(max_bytes)
     }
 
-    /// Says that the base has these commits and that they are durable.
-    pub(crate) fn publish(&self, commits: &[Pending]) {
+    /// Says that these commits are durable: readers may see them. The base need not have them yet.
+    pub(crate) fn durable(&self, commits: &[Pending]) {
         let Some(newest) = commits.last() else { return };
         {
             let mut state = self.state.write();
@@ -281,9 +290,32 @@ impl<B: Base> Overlay<B> {
             for commit in commits {
                 state.feed.push(commit);
             }
+        }
+        self.queue.durable(newest.sequence);
+    }
+
+    /// Says that the base has all commits up to `newest`, which was durable before; they have this many bytes in all.
+    pub(crate) fn applied(&self, newest: Sequence, bytes: usize) {
+        {
+            let mut state = self.state.write();
+            state.applied = newest;
             self.prune(&mut state);
         }
-        self.queue.publish(newest.sequence, commits.iter().map(|commit| commit.bytes).sum());
+        self.queue.applied(bytes);
+    }
+
+    /// Says that these commits are durable and that the base has them.
+    pub(crate) fn publish(&self, commits: &[Pending]) {
+        self.durable(commits);
+        if let Some(newest) = commits.last() {
+            self.applied(newest.sequence, commits.iter().map(|commit| commit.bytes).sum());
+        }
+    }
+
+    /// Says why the base takes no commits for now, or that it takes them again. While it does not, commits are refused with this reason once
+    /// too much is pending.
+    pub(crate) fn stall(&self, reason: Option<StoreError>) {
+        self.queue.stall(reason);
     }
 
     /// Fails all commits that are not durable, and all later ones. Readers of durable values go on.

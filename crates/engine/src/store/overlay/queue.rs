@@ -20,9 +20,11 @@ pub(crate) struct Pending {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Pending>,
-    /// The bytes of all commits that are not durable, whether they wait or are being written.
+    /// The bytes of all commits that the base does not have yet.
     bytes: usize,
     durable: Sequence,
+    /// Why the base takes nothing for now.
+    stalled: Option<StoreError>,
     failed: Option<StoreError>,
     closed: bool,
 }
@@ -40,24 +42,35 @@ pub(super) struct Queue {
     work: Condvar,
     /// Something became durable or failed.
     progress: Condvar,
+    /// The base took something, or takes nothing for now, or nothing will come any more.
+    room: Condvar,
     max_bytes: usize,
 }
 
 impl Queue {
     pub(super) fn new(durable: Sequence, max_bytes: usize) -> Self {
         let state = State { durable, ..State::default() };
-        Self { state: Mutex::new(state), work: Condvar::new(), progress: Condvar::new(), max_bytes }
+        Self {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+            room: Condvar::new(),
+            max_bytes,
+        }
     }
 
     /// Blocks while too much is pending.
     ///
     /// # Errors
     ///
-    /// If the queue takes nothing any more.
+    /// If the queue takes nothing any more, or too much is pending and the base takes nothing for now.
     pub(super) fn wait_for_room(&self) -> Result<(), StoreError> {
         let mut state = self.state.lock();
-        self.progress.wait_while(&mut state, |state| state.bytes > self.max_bytes && state.refusal().is_none());
-        state.refusal().map_or(Ok(()), Err)
+        let is_full = |state: &State| state.bytes > self.max_bytes;
+        self.room
+            .wait_while(&mut state, |state| is_full(state) && state.stalled.is_none() && state.refusal().is_none());
+        let stalled = || if is_full(&state) { state.stalled.clone() } else { None };
+        state.refusal().or_else(stalled).map_or(Ok(()), Err)
     }
 
     /// Why the queue takes nothing any more, if that is so.
@@ -77,19 +90,40 @@ impl Queue {
         mem::take(&mut self.state.lock().waiting).into()
     }
 
-    /// All commits that wait, as soon as there is one; `None` once the queue is closed and empty, or failed.
-    pub(super) fn wait_for_work(&self) -> Option<Vec<Pending>> {
+    /// The commits that wait, up to the one with which they have `max_bytes`, as soon as there is one; `None` once the queue is closed and
+    /// empty, or failed.
+    pub(super) fn wait_for_work(&self, max_bytes: usize) -> Option<Vec<Pending>> {
         let mut state = self.state.lock();
         self.work.wait_while(&mut state, |state| state.waiting.is_empty() && state.refusal().is_none());
-        (state.failed.is_none() && !state.waiting.is_empty()).then(|| mem::take(&mut state.waiting).into())
+        if state.failed.is_some() || state.waiting.is_empty() {
+            return None;
+        }
+        let (mut count, mut bytes) = (0, 0);
+        while bytes < max_bytes
+            && let Some(commit) = state.waiting.get(count)
+        {
+            (count, bytes) = (count + 1, bytes + commit.bytes);
+        }
+        Some(state.waiting.drain(..count).collect())
     }
 
-    /// Says that all commits up to `durable`, which have this many bytes, are durable.
-    pub(super) fn publish(&self, durable: Sequence, bytes: usize) {
-        let mut state = self.state.lock();
-        state.durable = durable;
-        state.bytes = state.bytes.saturating_sub(bytes);
+    /// Says that all commits up to `durable` are durable.
+    pub(super) fn durable(&self, durable: Sequence) {
+        self.state.lock().durable = durable;
         self.progress.notify_all();
+    }
+
+    /// Says that the base has taken commits of this many bytes.
+    pub(super) fn applied(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.bytes = state.bytes.saturating_sub(bytes);
+        self.room.notify_all();
+    }
+
+    /// Says why the base takes nothing for now, or that it does.
+    pub(super) fn stall(&self, reason: Option<StoreError>) {
+        self.state.lock().stalled = reason;
+        self.room.notify_all();
     }
 
     /// Fails everything that is not durable and all that would come after it.
@@ -99,13 +133,14 @@ impl Queue {
         state.waiting.clear();
         self.work.notify_all();
         self.progress.notify_all();
+        self.room.notify_all();
     }
 
     /// Takes no more commits; those that wait still become durable.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.work.notify_all();
-        self.progress.notify_all();
+        self.room.notify_all();
     }
 
     /// Returns when commit `sequence` is durable or failed.

@@ -39,7 +39,7 @@ impl Committer {
 
     fn run(mut self) -> Result<(), StoreError> {
         let overlay = Arc::clone(&self.overlay);
-        while let Some(group) = overlay.wait_for_work() {
+        while let Some(group) = overlay.wait_for_work(usize::MAX) {
             // Whatever waits is one group; the next one gathers while this one becomes durable.
             if let Err(error) = self.write(&group) {
                 tracing::error!(%error, "the store failed and takes no more commits");

@@ -123,7 +123,7 @@ impl Drop for SledStore {
 impl fmt::Debug for SledStore {
     /// Leaves out what is stored: it may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SledStore").field("durable", &self.overlay.durable()).finish_non_exhaustive()
+        f.debug_struct("SledStore").field("durable", &self.overlay.newest_durable()).finish_non_exhaustive()
     }
 }
 
