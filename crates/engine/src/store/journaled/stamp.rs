@@ -1,12 +1,14 @@
-//! What the store notes down about itself, with each group of commits.
+//! The state of a store after a commit, in a few bytes.
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::store::{Sequence, digest::SetDigest};
 
-/// The format that this release reads and writes.
-pub(super) const FORMAT: u32 = 1;
+/// The format that this release writes. It reads [`FORMAT_WITHOUT_JOURNAL`] too.
+pub(crate) const FORMAT: u32 = 2;
+/// The format of stores that kept everything in sled.
+pub(crate) const FORMAT_WITHOUT_JOURNAL: u32 = 1;
 /// The length of a stamp's bytes.
-pub(super) const STAMP_BYTES: usize = 64;
+pub(crate) const STAMP_BYTES: usize = 64;
 
 const MAGIC: [u8; 8] = *b"OFFSHOOT";
 
@@ -15,22 +17,22 @@ const MAGIC: [u8; 8] = *b"OFFSHOOT";
 /// Its bytes, all numbers big-endian: `OFFSHOOT`, format (4 bytes), store id (8), sequence (8), number of entries (8), digest (16), four
 /// zero bytes, and the XXH3 checksum (8) of all that stands before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     /// A random number that every store has of its own.
-    pub(super) store: u64,
-    pub(super) sequence: Sequence,
-    pub(super) digest: SetDigest,
+    pub(crate) store: u64,
+    pub(crate) sequence: Sequence,
+    pub(crate) digest: SetDigest,
 }
 
 /// Why bytes are no stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StampError {
+pub(crate) enum StampError {
     Damaged,
     UnknownFormat(u32),
 }
 
 impl Stamp {
-    pub(super) fn encode(&self) -> [u8; STAMP_BYTES] {
+    pub(crate) fn encode(&self) -> [u8; STAMP_BYTES] {
         let mut bytes = [0; STAMP_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT.to_be_bytes());
@@ -43,13 +45,13 @@ impl Stamp {
         bytes
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, StampError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StampError> {
         let bytes: &[u8; STAMP_BYTES] = bytes.try_into().map_err(|_| StampError::Damaged)?;
         if bytes[..8] != MAGIC || u64::from_be_bytes(field(bytes, 56)) != xxh3_64(&bytes[..56]) {
             return Err(StampError::Damaged);
         }
         let format = u32::from_be_bytes(field(bytes, 8));
-        if format != FORMAT {
+        if ![FORMAT, FORMAT_WITHOUT_JOURNAL].contains(&format) {
             return Err(StampError::UnknownFormat(format));
         }
         Ok(Self {
@@ -80,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_stamp_never_change() {
-        let golden = "4f464653484f4f5400000001010203040506070800000000000000090000000000000001\
+        let golden = "4f464653484f4f5400000002010203040506070800000000000000090000000000000001\
                       117b58c9b333465d74b3555489959b92000000009fefc908f4ec8903";
         let hex: String = stamp().encode().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, golden);

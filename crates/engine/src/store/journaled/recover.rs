@@ -1,0 +1,503 @@
+//! Opening a store: from the notes, the snapshot, the journal and the index to a state that holds all that was acknowledged.
+//!
+//! # In which order things are believed
+//!
+//! 1. An index whose files are as a clean close left them.
+//! 2. An index that has, after the journal was applied to it again from its checkpoint, the entries that the journal's digest says.
+//! 3. A new index, made from the snapshot and the journal.
+//! 4. Where the journal is damaged: an index that holds what its own stamp says, if nothing newer is known to have been acknowledged.
+//!
+//! Otherwise the store is refused with what is lost; nothing of it was changed then.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    io,
+    sync::Arc,
+};
+
+use super::{
+    Sizes,
+    index::{Index, IndexHome},
+    journal::Journal,
+    notes::{self, Found, Note, NoteFile},
+    scan::{self, Scan},
+    snapshots,
+    space::{self, Full, Segment, Space, Spare},
+    stamp::Stamp,
+};
+use crate::store::{
+    Sequence, StoreError, Write,
+    digest::SetDigest,
+    disk::Disk,
+    dump::DumpReader,
+};
+
+/// The newest acknowledged state, written after each group without waiting for the disk: it may be behind, never ahead.
+pub(crate) const COMMITS: &str = "COMMITS";
+/// The newest state that the index has durably.
+pub(crate) const CHECKPOINT: &str = "CHECKPOINT";
+
+/// How many bytes of entries go to a new index at once.
+const LOAD_BYTES: usize = 1 << 20;
+
+/// The parts of an open store.
+pub(crate) struct Opened<I> {
+    pub(crate) index: I,
+    /// The store's state; the index has it, durably.
+    pub(crate) stamp: Stamp,
+    pub(crate) journal: Journal,
+    pub(crate) space: Arc<Space>,
+    pub(crate) commits: NoteFile,
+    pub(crate) checkpoint: NoteFile,
+    /// The newest snapshot.
+    pub(crate) snapshot: Sequence,
+}
+
+/// Opens the store on `disk`, or creates it where there is none.
+pub(crate) fn open<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) -> Result<Opened<H::Index>, StoreError> {
+    let notes = Notes::read(disk)?;
+    if notes.checkpoint.is_none()
+        && let Some(bare) = notes.bare
+    {
+        return take_over(disk, home, sizes, &bare);
+    }
+    let store = match notes.store() {
+        Some(store) => Some(store),
+        None => snapshots::list(disk)?.last().and_then(|sequence| snapshots::open(disk, *sequence).ok()).map(|dump| dump.store_id()),
+    };
+    match store {
+        Some(store) => Recovery::read(disk, home, sizes, notes, store)?.run(),
+        None => create(disk, home, sizes),
+    }
+}
+
+/// What the files of notes say.
+struct Notes {
+    checkpoint: Option<(NoteFile, Note)>,
+    commits: Option<(NoteFile, Note)>,
+    /// What a store without a journal noted.
+    bare: Option<Stamp>,
+}
+
+impl Notes {
+    fn read(disk: &Arc<dyn Disk>) -> Result<Self, StoreError> {
+        let (mut notes, mut bare) = ([None, None], None);
+        for (name, note) in [CHECKPOINT, COMMITS].into_iter().zip(&mut notes) {
+            match NoteFile::open(disk, name)? {
+                Found::Missing => {}
+                Found::Damaged => tracing::warn!(file = name, "the file cannot be read; going on without it"),
+                Found::UnknownFormat(found) => {
+                    return Err(StoreError::UnknownFormat { path: name.into(), found, known: notes::FORMAT });
+                }
+                Found::Bare(stamp) => bare = Some(stamp),
+                Found::Note(file, found) => *note = Some((file, found)),
+            }
+        }
+        let [checkpoint, commits] = notes;
+        Ok(Self { checkpoint, commits, bare })
+    }
+
+    fn store(&self) -> Option<u64> {
+        self.checkpoint.as_ref().or(self.commits.as_ref()).map(|(_, note)| note.stamp.store)
+    }
+
+    /// The newest commit that is known to have been acknowledged.
+    fn acknowledged(&self) -> Sequence {
+        let noted = [&self.checkpoint, &self.commits].into_iter().flatten().map(|(_, note)| note.stamp.sequence);
+        noted.chain(self.bare.map(|stamp| stamp.sequence)).max().unwrap_or_default()
+    }
+}
+
+/// Makes a new store.
+fn create<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) -> Result<Opened<H::Index>, StoreError> {
+    let found = match home.open()? {
+        Some(index) => index.stamp()?,
+        None => None,
+    };
+    home.release()?;
+    if let Some(found) = found
+        && found.sequence > Sequence::ZERO
+    {
+        let what = format!(
+            "the index has {} commits, but the files that describe them, {COMMITS} and {CHECKPOINT}, are missing; restore the whole directory from a backup",
+            found.sequence
+        );
+        return Err(StoreError::Corrupt { what });
+    }
+    let stamp = Stamp { store: random_id(), sequence: Sequence::ZERO, digest: SetDigest::default() };
+    let index = home.rebuild(&mut |index| index.apply(&mut std::iter::empty(), &stamp))?;
+    lay_down(disk, sizes, index, stamp)
+}
+
+/// Makes a journaled store of one that kept everything in the index. Interrupted, it begins again.
+fn take_over<H: IndexHome>(
+    disk: &Arc<dyn Disk>,
+    home: &H,
+    sizes: &Sizes,
+    noted: &Stamp,
+) -> Result<Opened<H::Index>, StoreError> {
+    tracing::info!(commits = %noted.sequence, "this store is from a release without a journal; giving it one");
+    let index = home.open()?;
+    let found = match &index {
+        Some(index) => index.stamp()?,
+        None => None,
+    };
+    let (Some(index), Some(found)) = (index, found) else {
+        return Err(StoreError::RolledBack { expected: noted.sequence, found: Sequence::ZERO });
+    };
+    if found.store != noted.store {
+        let what = "the file COMMITS belongs to another store; restore the whole directory from one backup";
+        return Err(StoreError::Corrupt { what: what.to_owned() });
+    }
+    if found.sequence < noted.sequence {
+        return Err(StoreError::RolledBack { expected: noted.sequence, found: found.sequence });
+    }
+    if found.sequence == noted.sequence && found != *noted {
+        let what = format!("commit {} is not the one that was acknowledged", found.sequence);
+        return Err(StoreError::Corrupt { what });
+    }
+    // The snapshot finds out whether the index holds what its stamp says.
+    index.sync()?;
+    lay_down(disk, sizes, index, found)
+}
+
+/// Writes all that belongs to a store whose state is `stamp` and in the index; the checkpoint last, since it makes the store one.
+fn lay_down<I: Index>(disk: &Arc<dyn Disk>, sizes: &Sizes, index: I, stamp: Stamp) -> Result<Opened<I>, StoreError> {
+    let failed = || StoreError::io("create the journal");
+    disk.create_dir(space::DIRECTORY).map_err(failed())?;
+    for name in disk.list(space::DIRECTORY).map_err(failed())? {
+        disk.remove(&format!("{}/{name}", space::DIRECTORY)).map_err(failed())?;
+    }
+    let active = space::create(&**disk, sizes.segment_bytes, 1).map_err(failed())?;
+    write_snapshot(disk, &index, &stamp)?;
+    let note = Note { stamp, clean: None };
+    let checkpoint = NoteFile::create(disk, CHECKPOINT, &note)?;
+    let commits = NoteFile::create(disk, COMMITS, &note)?;
+    let found = space::Found { rest: active.bytes, next_number: 2, ..space::Found::default() };
+    let space = Arc::new(Space::new(Arc::clone(disk), sizes.segment_bytes, sizes.reserve_bytes, found));
+    let journal = Journal::new(Arc::clone(&space), active, 0, stamp.sequence, 0);
+    Ok(Opened { index, stamp, journal, space, commits, checkpoint, snapshot: stamp.sequence })
+}
+
+/// Writes a snapshot of an index that no one commits to; checks it against `stamp`.
+fn write_snapshot(disk: &Arc<dyn Disk>, index: &impl Index, stamp: &Stamp) -> Result<(), StoreError> {
+    snapshots::write(disk, stamp, |writer| index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::store_error)))?;
+    snapshots::remove_older(disk, stamp.sequence)
+}
+
+/// A number that no two stores share: the standard library seeds its hashers from the operating system.
+pub(crate) fn random_id() -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u64(u64::from(std::process::id()));
+    hasher.finish()
+}
+
+/// What was found of a store that exists.
+struct Recovery<'a, H> {
+    disk: &'a Arc<dyn Disk>,
+    home: &'a H,
+    sizes: &'a Sizes,
+    notes: Notes,
+    store: u64,
+    snapshot: Option<Sequence>,
+    scan: Scan,
+    /// The newest state that is known; what it is made of may be missing.
+    end: Option<Stamp>,
+}
+
+impl<'a, H: IndexHome> Recovery<'a, H> {
+    fn read(
+        disk: &'a Arc<dyn Disk>,
+        home: &'a H,
+        sizes: &'a Sizes,
+        notes: Notes,
+        store: u64,
+    ) -> Result<Self, StoreError> {
+        // A process that was killed may have left names that are not durable, and others will rely on them.
+        for directory in [space::DIRECTORY, snapshots::DIRECTORY, ""] {
+            disk.create_dir(directory)
+                .and_then(|()| disk.sync_dir(directory))
+                .map_err(StoreError::io(format!("make the directory \"{directory}\" durable")))?;
+        }
+        let snapshot = snapshots::list(disk)?.last().copied();
+        let checkpoint = notes.checkpoint.as_ref().map(|(_, note)| note.stamp);
+        let floor = match (checkpoint, snapshot) {
+            (Some(checkpoint), Some(snapshot)) => checkpoint.sequence.min(snapshot),
+            (Some(checkpoint), None) => checkpoint.sequence,
+            (None, snapshot) => snapshot.unwrap_or_default(),
+        };
+        let scan = scan::scan(disk, store, floor)?;
+        if let Some(torn) = scan.torn {
+            let (commit, bytes) = (torn.first.number(), torn.bytes);
+            tracing::warn!(commit, bytes, "discarding the end of the journal: it was cut short, and never acknowledged");
+        }
+        let mut end = scan.end().into_iter().chain(checkpoint).max_by_key(|stamp| stamp.sequence);
+        if end.is_none()
+            && let Some(sequence) = snapshot
+        {
+            end = Some(snapshots::verify(disk, sequence)?);
+        }
+        Ok(Self { disk, home, sizes, notes, store, snapshot, scan, end })
+    }
+
+    fn run(mut self) -> Result<Opened<H::Index>, StoreError> {
+        for damage in &self.scan.damages {
+            tracing::error!(%damage, "the journal is damaged");
+        }
+        let (index, stamp) = self.index()?;
+        index.sync()?;
+        let leads_here = |from: Sequence| self.leads(from) == Some(stamp.sequence);
+        let snapshot = match self.snapshot {
+            Some(snapshot) if leads_here(snapshot) && self.scan.damages.is_empty() => snapshot,
+            _ => {
+                tracing::warn!("the journal does not lead from a snapshot to the index; taking a new snapshot");
+                write_snapshot(self.disk, &index, &stamp)?;
+                stamp.sequence
+            }
+        };
+        if !self.scan.damages.is_empty() || self.leads(snapshot) != Some(stamp.sequence) {
+            self.put_journal_aside()?;
+        }
+        let (active, position, previous, space) = self.segments()?;
+        let note = Note { stamp, clean: None };
+        let mut noted = |name, file: Option<(NoteFile, Note)>| match file {
+            Some((mut file, _)) => {
+                file.write(&note)?;
+                file.sync()?;
+                Ok(file)
+            }
+            None => NoteFile::create(self.disk, name, &note),
+        };
+        let (checkpoint, commits) =
+            (noted(CHECKPOINT, self.notes.checkpoint.take())?, noted(COMMITS, self.notes.commits.take())?);
+        snapshots::remove_older(self.disk, snapshot)?;
+        let journal = Journal::new(Arc::clone(&space), active, position, stamp.sequence, previous);
+        Ok(Opened { index, stamp, journal, space, commits, checkpoint, snapshot })
+    }
+
+    /// The commit that the journal leads to from `from`; none where some in between cannot be read.
+    fn leads(&self, from: Sequence) -> Option<Sequence> {
+        self.scan.follows(from).then(|| self.scan.newest().max(from))
+    }
+
+    /// An index that holds all that was acknowledged, and its state.
+    fn index(&mut self) -> Result<(H::Index, Stamp), StoreError> {
+        let acknowledged = self.notes.acknowledged();
+        let clean = self.notes.checkpoint.as_ref().and_then(|(_, note)| note.clean.map(|files| (files, note.stamp)));
+        let mut is_as_closed = false;
+        if let Some((files, stamp)) = clean {
+            is_as_closed = self.home.fingerprint()? == files && stamp.sequence >= self.scan.newest();
+            self.mark_open(stamp)?;
+            if is_as_closed {
+                match self.open_index() {
+                    Some(index) if index.stamp()? == Some(stamp) => return Ok((index, stamp)),
+                    _ => tracing::error!("the index was closed cleanly, and cannot be opened; making it anew"),
+                }
+            } else {
+                tracing::error!("the index's files are not those that a clean close left");
+            }
+        }
+        // The journal has all that was acknowledged.
+        let end = self.end.filter(|end| end.sequence >= acknowledged);
+        let mut refusal = None;
+        if let Some(end) = end {
+            if clean.is_none()
+                && let Some(index) = self.replayed(&end)
+            {
+                return Ok((index, end));
+            }
+            match self.rebuilt(&end) {
+                Ok(index) => return Ok((index, end)),
+                Err(error) => {
+                    tracing::error!(%error, "the index cannot be made anew");
+                    refusal = Some(error);
+                }
+            }
+        }
+        if let Some((index, stamp)) = self.verified_by_itself(acknowledged.max(self.scan.newest())) {
+            tracing::warn!(commits = %stamp.sequence, "the journal is damaged, but the index has everything");
+            return Ok((index, stamp));
+        }
+        Err(self.refusal(acknowledged, refusal))
+    }
+
+    /// From here on the index's files change.
+    fn mark_open(&mut self, stamp: Stamp) -> Result<(), StoreError> {
+        let Some((file, _)) = &mut self.notes.checkpoint else { return Ok(()) };
+        file.write(&Note { stamp, clean: None })?;
+        file.sync()
+    }
+
+    /// The index that is there, if it can be opened.
+    fn open_index(&self) -> Option<H::Index> {
+        match self.home.open() {
+            Ok(index) => index,
+            Err(error) => {
+                tracing::error!(%error, "the index cannot be opened");
+                None
+            }
+        }
+    }
+
+    /// The index that is there with the journal applied again, if it then holds what `end` says.
+    fn replayed(&self, end: &Stamp) -> Option<H::Index> {
+        let from = self.notes.checkpoint.as_ref().map(|(_, note)| note.stamp.sequence).or(self.snapshot)?;
+        if self.leads(from) != Some(end.sequence) {
+            return None;
+        }
+        let index = self.open_index()?;
+        let replay = || {
+            if index.stamp()?.is_none_or(|stamp| stamp.store != self.store) {
+                return Ok(false);
+            }
+            self.apply_frames(&index, from)?;
+            Ok(index.digest()? == end.digest)
+        };
+        match replay() {
+            Ok(true) => return Some(index),
+            Ok(false) => tracing::warn!("the index does not hold what the journal says; making it anew"),
+            Err(error) => tracing::error!(%error, "the index cannot be used; making it anew"),
+        }
+        drop(index);
+        None
+    }
+
+    fn apply_frames(&self, index: &H::Index, after: Sequence) -> Result<(), StoreError> {
+        scan::replay(self.disk, &self.scan.frames, after, |writes, stamp| index.apply(&mut writes.iter(), stamp))
+    }
+
+    /// A new index, from the snapshot and the journal.
+    fn rebuilt(&self, end: &Stamp) -> Result<H::Index, StoreError> {
+        let corrupt = |what: String| StoreError::Corrupt { what };
+        let snapshot = self.snapshot.ok_or_else(|| corrupt("there is no snapshot to make the index from".to_owned()))?;
+        if self.leads(snapshot) != Some(end.sequence) {
+            let damage = self.scan.damages.first().map(ToString::to_string);
+            let gap = || format!("the journal does not lead from the snapshot of commit {snapshot} to commit {}", end.sequence);
+            return Err(corrupt(damage.unwrap_or_else(gap)));
+        }
+        self.home.release()?;
+        tracing::info!(%snapshot, commits = %end.sequence, "making the index anew from snapshot and journal");
+        self.home.rebuild(&mut |index| {
+            load(index, snapshots::open(self.disk, snapshot).map_err(snapshots::store_error)?)?;
+            self.apply_frames(index, snapshot)?;
+            if self.scan.newest() <= snapshot {
+                index.apply(&mut std::iter::empty(), end)?;
+            }
+            if index.digest()? == end.digest {
+                return Ok(());
+            }
+            Err(corrupt(format!("snapshot and journal together do not give the state of commit {}", end.sequence)))
+        })
+    }
+
+    /// The index that is there, if it holds what its own stamp says and nothing newer is known.
+    fn verified_by_itself(&self, newest: Sequence) -> Option<(H::Index, Stamp)> {
+        let index = self.open_index()?;
+        let verified = || {
+            let stamp = index.stamp()?.filter(|stamp| stamp.store == self.store && stamp.sequence >= newest);
+            let Some(stamp) = stamp else { return Ok(None) };
+            Ok::<_, StoreError>((index.digest()? == stamp.digest).then_some(stamp))
+        };
+        match verified() {
+            Ok(stamp) => stamp.map(|stamp| (index, stamp)),
+            Err(error) => {
+                tracing::error!(%error, "the index cannot be read");
+                None
+            }
+        }
+    }
+
+    /// Why nothing can be opened.
+    fn refusal(&self, acknowledged: Sequence, rebuilding: Option<StoreError>) -> StoreError {
+        let found = self.end.map_or(Sequence::ZERO, |end| end.sequence);
+        match (rebuilding, self.scan.damages.first()) {
+            (None, None) if found < acknowledged => StoreError::RolledBack { expected: acknowledged, found },
+            (rebuilding, damage) => {
+                let damage = damage.map(ToString::to_string);
+                let reason = rebuilding.map(|error| error.to_string()).filter(|text| Some(text) != damage.as_ref());
+                let reasons: Vec<String> = damage.into_iter().chain(reason).collect();
+                let what = format!("{}; and the index does not have everything that was acknowledged", reasons.join("; "));
+                StoreError::Corrupt { what }
+            }
+        }
+    }
+
+    /// Gives all segments other names, so that a new journal begins; nothing is removed.
+    fn put_journal_aside(&mut self) -> Result<(), StoreError> {
+        let failed = || StoreError::io("put the damaged journal aside");
+        for name in self.disk.list(space::DIRECTORY).map_err(failed())? {
+            if let space::Kind::Segment(number) = space::kind(&name) {
+                let aside = format!("{}/damaged-{number:016x}", space::DIRECTORY);
+                self.disk.rename(&space::name(number), &aside).map_err(failed())?;
+            }
+        }
+        self.disk.sync_dir(space::DIRECTORY).map_err(failed())?;
+        self.scan = Scan { spares: std::mem::take(&mut self.scan.spares), next_number: self.scan.next_number, ..Scan::default() };
+        Ok(())
+    }
+
+    /// The active segment, where the next frame goes in it, the checksum of the newest frame, and the other segments.
+    fn segments(&self) -> Result<(Segment, u64, u64, Arc<Space>), StoreError> {
+        let mut found = space::Found { next_number: self.scan.next_number.max(1), ..space::Found::default() };
+        found.spares = self.scan.spares.iter().map(|(number, bytes)| Spare { number: *number, bytes: *bytes }).collect();
+        let (active, position) = match self.scan.position() {
+            Some((number, position)) => (self.open_segment(number)?, position),
+            None => {
+                let number = found.next_number;
+                found.next_number += 1;
+                let created = space::create(&**self.disk, self.sizes.segment_bytes, number);
+                (created.map_err(StoreError::io("create a segment of the journal"))?, 0)
+            }
+        };
+        self.settle_newest_frame(&active).map_err(StoreError::io(format!("write segment {} of the journal", active.number)))?;
+        for segment in &self.scan.segments {
+            if segment.number > active.number && found.next.is_none() && segment.bytes >= self.sizes.segment_bytes {
+                found.next = Some(self.open_segment(segment.number)?);
+            } else if segment.number != active.number {
+                found.full.push_back(Full { number: segment.number, bytes: segment.bytes, last: segment.last });
+            }
+        }
+        found.rest = active.bytes - position;
+        let previous = self.scan.frames.last().map_or(0, |frame| frame.head.checksum);
+        let space = Space::new(Arc::clone(self.disk), self.sizes.segment_bytes, self.sizes.reserve_bytes, found);
+        Ok((active, position, previous, Arc::new(space)))
+    }
+
+    fn open_segment(&self, number: u64) -> Result<Segment, StoreError> {
+        let open = || -> io::Result<Segment> {
+            let file = self.disk.open(&space::name(number))?;
+            Ok(Segment { number, bytes: file.len()?, file })
+        };
+        open().map_err(StoreError::io(format!("open {}", space::name(number))))
+    }
+
+    /// Writes the newest frame once more, with the same bytes, and makes it durable. It may never have been: a killed process did not wait for
+    /// that, and after a failed attempt the operating system shows bytes that the disk does not have.
+    fn settle_newest_frame(&self, active: &Segment) -> io::Result<()> {
+        if let Some(frame) = self.scan.frames.last() {
+            let mut bytes = vec![0; frame.head.frame_bytes()];
+            let length = active.file.read_at(&mut bytes, frame.position)?;
+            active.file.write_at(&bytes[..length], frame.position)?;
+        }
+        active.file.sync()
+    }
+}
+
+/// Puts all entries of a snapshot into a new index.
+pub(crate) fn load<I: Index>(index: &I, mut dump: DumpReader<impl io::Read>) -> Result<(), StoreError> {
+    // The stamp that counts is noted when all is there.
+    let unfinished = Stamp { store: dump.store_id(), sequence: Sequence::ZERO, digest: SetDigest::default() };
+    let (mut writes, mut bytes) = (Vec::new(), 0);
+    for entry in &mut dump {
+        let (key, value) = entry.map_err(snapshots::store_error)?;
+        bytes += key.len() + value.len();
+        writes.push(Write::Create(key, value));
+        if bytes >= LOAD_BYTES {
+            index.apply(&mut writes.iter(), &unfinished)?;
+            writes.clear();
+            bytes = 0;
+        }
+    }
+    dump.finish().map_err(snapshots::store_error)?;
+    index.apply(&mut writes.iter(), &unfinished)
+}

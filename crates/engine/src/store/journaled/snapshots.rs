@@ -1,0 +1,142 @@
+//! Snapshots: files in the dump format that hold all entries as they were after some commit.
+//!
+//! Together with the journal's frames that follow, a snapshot is all of the store; the index can be made anew from the two.
+
+use std::{
+    io::{self, Read, Write},
+    sync::Arc,
+};
+
+use super::stamp::Stamp;
+use crate::store::{
+    Sequence, StoreError,
+    disk::{Disk, DiskFile},
+    dump::{DumpError, DumpInfo, DumpReader, DumpWriter},
+};
+
+/// The directory of snapshots.
+pub(crate) const DIRECTORY: &str = "snapshots";
+const UNFINISHED: &str = "snapshots/unfinished";
+
+/// Where the snapshot of the commit at `sequence` is.
+pub(crate) fn name(sequence: Sequence) -> String {
+    format!("{DIRECTORY}/{:016x}", sequence.number())
+}
+
+/// The sequences of the snapshots that are there, oldest first.
+pub(crate) fn list(disk: &Arc<dyn Disk>) -> Result<Vec<Sequence>, StoreError> {
+    let names = disk.list(DIRECTORY).map_err(StoreError::io("list the snapshots"))?;
+    let sequences = names.iter().filter(|name| name.len() == 16).filter_map(|name| u64::from_str_radix(name, 16).ok());
+    Ok(sequences.map(Sequence::new).collect())
+}
+
+/// Opens the snapshot of the commit at `sequence`.
+pub(crate) fn open(disk: &Arc<dyn Disk>, sequence: Sequence) -> Result<DumpReader<FileReader>, DumpError> {
+    let file = disk.open(&name(sequence)).map_err(|source| DumpError::Io { action: "open the snapshot", source })?;
+    DumpReader::open(FileReader { file, position: 0 })
+}
+
+/// Writes a snapshot of the state that `stamp` describes, from what `fill` puts into it, and makes it durable.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] where the entries are not those that `stamp` describes; then there is no new snapshot.
+pub(crate) fn write(
+    disk: &Arc<dyn Disk>,
+    stamp: &Stamp,
+    fill: impl FnOnce(&mut DumpWriter<FileWriter>) -> Result<(), StoreError>,
+) -> Result<DumpInfo, StoreError> {
+    let written = write_unfinished(disk, stamp, fill);
+    if written.is_err() {
+        // It takes space and nobody reads it; the next one, or the next start, removes it too.
+        let _ = disk.remove(UNFINISHED);
+    }
+    written
+}
+
+fn write_unfinished(
+    disk: &Arc<dyn Disk>,
+    stamp: &Stamp,
+    fill: impl FnOnce(&mut DumpWriter<FileWriter>) -> Result<(), StoreError>,
+) -> Result<DumpInfo, StoreError> {
+    let failed = || StoreError::io("write a snapshot");
+    disk.create_dir(DIRECTORY).map_err(failed())?;
+    let file = disk.create(UNFINISHED).map_err(failed())?;
+    let file = FileWriter { file, position: 0 };
+    let mut writer = DumpWriter::new(file, stamp.store, stamp.sequence).map_err(store_error)?;
+    fill(&mut writer)?;
+    let (writer, info) = writer.finish().map_err(store_error)?;
+    if info.set_digest() != stamp.digest {
+        let what = format!(
+            "the index does not hold what the journal says ({} entries instead of {}); open the store again to have the index made anew",
+            info.entries, stamp.digest.entries
+        );
+        return Err(StoreError::Corrupt { what });
+    }
+    writer.file.sync().map_err(failed())?;
+    disk.rename(UNFINISHED, &name(stamp.sequence)).map_err(failed())?;
+    disk.sync_dir(DIRECTORY).map_err(failed())?;
+    disk.sync_dir("").map_err(failed())?;
+    Ok(info)
+}
+
+/// Removes the snapshots before `newest`, and what is unfinished.
+pub(crate) fn remove_older(disk: &Arc<dyn Disk>, newest: Sequence) -> Result<(), StoreError> {
+    let remove = |name: &str| match disk.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(format!("remove {name}"))(error)),
+        _ => Ok(()),
+    };
+    remove(UNFINISHED)?;
+    list(disk)?.into_iter().filter(|sequence| *sequence < newest).try_for_each(|sequence| remove(&name(sequence)))
+}
+
+/// Reads a file from its beginning to its end.
+pub(crate) struct FileReader {
+    file: Box<dyn DiskFile>,
+    position: u64,
+}
+
+impl Read for FileReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.position)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+/// Writes a file from its beginning to its end.
+pub(crate) struct FileWriter {
+    file: Box<dyn DiskFile>,
+    position: u64,
+}
+
+impl Write for FileWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_at(bytes, self.position)?;
+        self.position += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads a whole snapshot; gives the state that it holds.
+pub(crate) fn verify(disk: &Arc<dyn Disk>, sequence: Sequence) -> Result<Stamp, StoreError> {
+    let mut dump = open(disk, sequence).map_err(store_error)?;
+    for entry in &mut dump {
+        entry.map_err(store_error)?;
+    }
+    let info = dump.finish().map_err(store_error)?;
+    Ok(Stamp { store: info.store_id, sequence: info.sequence, digest: info.set_digest() })
+}
+
+/// A store's error for what is wrong with a snapshot.
+pub(crate) fn store_error(error: DumpError) -> StoreError {
+    match error {
+        DumpError::Io { action, source } => StoreError::io(format!("{action} (a snapshot)"))(source),
+        DumpError::Store(error) => error,
+        error => StoreError::Corrupt { what: format!("the snapshot is damaged: {error}") },
+    }
+}

@@ -1,0 +1,330 @@
+//! Space for the journal: segments that are prepared before they are needed, and used again when nothing needs them any more.
+//!
+//! # What it holds
+//!
+//! - The *active* segment, which frames go to; the journal has it open, here is only how much of it is left.
+//! - The *next* segment: zero-filled or used before, durable in its size and name.
+//! - *Full* segments, oldest first, until a checkpoint of the index and a snapshot cover all of their commits.
+//! - *Spares*: covered segments under another name, on their way to become the next.
+//!
+//! # Invariants
+//!
+//! - A commit is accepted only after its space was reserved. What is reserved in all fits into what is left of the active segment, or all of
+//!   it into the next. So an accepted commit never finds the disk full.
+//! - Segments with numbers are in the order of their frames. A segment gets its number, durably, before a frame is written to it.
+
+use std::{collections::VecDeque, io, sync::Arc};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::frame::PAGE_BYTES;
+use crate::store::{
+    Sequence, StoreError,
+    disk::{Disk, DiskFile},
+};
+
+/// The directory of segments.
+pub(crate) const DIRECTORY: &str = "journal";
+const UNFINISHED: &str = "journal/unfinished";
+/// How many bytes of zeros are written at once.
+const ZEROS: usize = 1 << 20;
+
+/// Where segment `number` is.
+pub(crate) fn name(number: u64) -> String {
+    format!("{DIRECTORY}/{number:016x}")
+}
+
+fn spare_name(number: u64) -> String {
+    format!("{DIRECTORY}/spare-{number:016x}")
+}
+
+/// What a file in the directory of segments is.
+pub(crate) enum Kind {
+    Segment(u64),
+    Spare(u64),
+    Unfinished,
+    /// Put aside by a repair, or nobody knows.
+    Other,
+}
+
+/// What the file `name` of the directory of segments is.
+pub(crate) fn kind(name: &str) -> Kind {
+    let number = |digits: &str| if digits.len() == 16 { u64::from_str_radix(digits, 16).ok() } else { None };
+    match name.strip_prefix("spare-") {
+        Some(digits) => number(digits).map_or(Kind::Other, Kind::Spare),
+        None if name == "unfinished" => Kind::Unfinished,
+        None => number(name).map_or(Kind::Other, Kind::Segment),
+    }
+}
+
+/// A segment that frames can go to.
+pub(crate) struct Segment {
+    pub(crate) number: u64,
+    pub(crate) bytes: u64,
+    pub(crate) file: Box<dyn DiskFile>,
+}
+
+/// A segment without room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Full {
+    pub(crate) number: u64,
+    pub(crate) bytes: u64,
+    /// Its newest commit.
+    pub(crate) last: Sequence,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spare {
+    pub(crate) number: u64,
+    pub(crate) bytes: u64,
+}
+
+/// The segments as they are found when a store is opened.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) next: Option<Segment>,
+    pub(crate) full: VecDeque<Full>,
+    pub(crate) spares: Vec<Spare>,
+    /// What is left of the active segment.
+    pub(crate) rest: u64,
+    /// Greater than each number in use.
+    pub(crate) next_number: u64,
+}
+
+struct State {
+    found: Found,
+    /// What accepted commits need at most.
+    reserved: u64,
+    /// The greatest segment that somebody waits for.
+    wanted: u64,
+    /// How often preparing the next segment has ended, well or not.
+    attempts: u64,
+    failure: Option<StoreError>,
+    /// Commits up to this one need no journal.
+    covered: Sequence,
+    is_closed: bool,
+}
+
+impl State {
+    fn fits(&self, bytes: u64) -> bool {
+        let next = self.found.next.as_ref().map_or(0, |next| next.bytes);
+        self.reserved + bytes <= self.found.rest.max(next)
+    }
+
+    fn has_covered(&self) -> bool {
+        self.found.full.front().is_some_and(|full| full.last <= self.covered)
+    }
+
+    /// Whether the next segment should be prepared: again after a failure only when somebody waits for it.
+    fn wants_next(&self) -> bool {
+        match &self.found.next {
+            None => self.failure.is_none() || self.wanted > 0,
+            Some(next) => next.bytes < self.wanted,
+        }
+    }
+}
+
+/// The space of one journal, shared by those who commit, the thread that writes frames, and the one that prepares segments.
+pub(crate) struct Space {
+    disk: Arc<dyn Disk>,
+    segment_bytes: u64,
+    /// What stays free for the index.
+    reserve_bytes: u64,
+    state: Mutex<State>,
+    /// There is something to prepare, or the end.
+    work: Condvar,
+    /// An attempt to prepare has ended, or there is more room.
+    progress: Condvar,
+}
+
+impl Space {
+    pub(crate) fn new(disk: Arc<dyn Disk>, segment_bytes: u64, reserve_bytes: u64, found: Found) -> Self {
+        let state = State {
+            found,
+            reserved: 0,
+            wanted: 0,
+            attempts: 0,
+            failure: None,
+            covered: Sequence::ZERO,
+            is_closed: false,
+        };
+        let (work, progress) = (Condvar::new(), Condvar::new());
+        Self { disk, segment_bytes, reserve_bytes, state: Mutex::new(state), work, progress }
+    }
+
+    /// Reserves space for a frame of `bytes`; waits while the next segment is prepared.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoSpace`] where it cannot be prepared. Asking again tries again.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        let seen = state.attempts;
+        while !state.fits(bytes) {
+            if state.is_closed {
+                return Err(StoreError::Closed);
+            }
+            if state.attempts > seen
+                && let Some(failure) = &state.failure
+            {
+                return Err(failure.clone());
+            }
+            // All that is reserved may have to go to the next segment.
+            state.wanted = state.wanted.max(state.reserved + bytes).max(1);
+            self.work.notify_one();
+            self.progress.wait(&mut state);
+        }
+        state.reserved += bytes;
+        Ok(())
+    }
+
+    /// Gives back what was reserved for a commit that was not accepted.
+    pub(crate) fn release(&self, bytes: u64) {
+        let mut state = self.state.lock();
+        state.reserved = state.reserved.saturating_sub(bytes);
+        self.progress.notify_all();
+    }
+
+    /// Says that frames were written for which `reserved` bytes were reserved, and that the active segment has `rest` left.
+    pub(crate) fn written(&self, reserved: u64, rest: u64) {
+        let mut state = self.state.lock();
+        state.reserved = state.reserved.saturating_sub(reserved);
+        state.found.rest = rest;
+        self.progress.notify_all();
+    }
+
+    /// Takes the next segment as the active one; `full` is the one that was active.
+    pub(crate) fn take_next(&self, full: Full) -> Option<Segment> {
+        let mut state = self.state.lock();
+        let next = state.found.next.take()?;
+        state.found.full.push_back(full);
+        state.found.rest = next.bytes;
+        self.work.notify_one();
+        Some(next)
+    }
+
+    /// Says that commits up to `covered` need no journal any more.
+    pub(crate) fn cover(&self, covered: Sequence) {
+        let mut state = self.state.lock();
+        state.covered = state.covered.max(covered);
+        if state.has_covered() {
+            self.work.notify_one();
+        }
+    }
+
+    /// Ends the thread that prepares, and those who wait for it.
+    pub(crate) fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.work.notify_all();
+        self.progress.notify_all();
+    }
+
+    /// How many bytes the journal's files have: those with frames, and all.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        let found = &self.state.lock().found;
+        let full = found.full.iter().map(|full| full.bytes).sum::<u64>();
+        let spares = found.spares.iter().map(|spare| spare.bytes).sum::<u64>();
+        (full, full + spares + found.rest + found.next.as_ref().map_or(0, |next| next.bytes))
+    }
+
+    /// Prepares segments until the end.
+    pub(crate) fn run(&self) {
+        loop {
+            let mut state = self.state.lock();
+            self.work.wait_while(&mut state, |state| !state.is_closed && !state.wants_next() && !state.has_covered());
+            if state.is_closed {
+                return;
+            }
+            if state.has_covered() {
+                self.recycle(state);
+            } else {
+                self.prepare(state);
+            }
+        }
+    }
+
+    /// Makes a spare of the oldest segment, which is covered.
+    fn recycle(&self, mut state: MutexGuard<'_, State>) {
+        let Some(full) = state.found.full.pop_front() else { return };
+        drop(state);
+        // Where this fails the segment keeps its number, and the next start finds that nothing needs it.
+        match self.disk.rename(&name(full.number), &spare_name(full.number)) {
+            Ok(()) => self.state.lock().found.spares.push(Spare { number: full.number, bytes: full.bytes }),
+            Err(error) => tracing::warn!(%error, segment = full.number, "cannot take a segment of the journal out of use"),
+        }
+    }
+
+    /// Prepares the next segment.
+    fn prepare(&self, mut state: MutexGuard<'_, State>) {
+        let bytes = self.segment_bytes.max(state.wanted.next_multiple_of(PAGE_BYTES as u64));
+        let number = state.found.next_number;
+        let spare = state.found.spares.iter().position(|spare| spare.bytes >= bytes);
+        let spare = spare.map(|index| state.found.spares.swap_remove(index));
+        drop(state);
+        let prepared = match spare {
+            Some(spare) => self.reuse(spare, number),
+            None => self.fill(bytes, number),
+        };
+        let mut state = self.state.lock();
+        state.attempts += 1;
+        state.wanted = 0;
+        match prepared {
+            Ok(segment) => {
+                if state.failure.take().is_some() {
+                    tracing::info!("there is space for commits again");
+                }
+                state.found.next_number = number + 1;
+                // One that was too small for what is wanted is left out; frames never went to it.
+                if let Some(small) = state.found.next.replace(segment) {
+                    state.found.full.push_front(Full { number: small.number, bytes: small.bytes, last: Sequence::ZERO });
+                }
+            }
+            Err(error) => {
+                if state.failure.is_none() {
+                    tracing::error!(%error, "cannot prepare space for more commits");
+                }
+                state.found.spares.extend(spare);
+                state.failure = Some(StoreError::NoSpace { source: Arc::new(error) });
+            }
+        }
+        self.progress.notify_all();
+    }
+
+    fn reuse(&self, spare: Spare, number: u64) -> io::Result<Segment> {
+        self.disk.rename(&spare_name(spare.number), &name(number))?;
+        self.disk.sync_dir(DIRECTORY)?;
+        Ok(Segment { number, bytes: spare.bytes, file: self.disk.open(&name(number))? })
+    }
+
+    fn fill(&self, bytes: u64, number: u64) -> io::Result<Segment> {
+        let filled = self.fill_unfinished(bytes, number);
+        if filled.is_err() {
+            // It takes space that is short.
+            let _ = self.disk.remove(UNFINISHED);
+        }
+        filled
+    }
+
+    fn fill_unfinished(&self, bytes: u64, number: u64) -> io::Result<Segment> {
+        if self.disk.free_bytes()? < bytes + self.reserve_bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        create(&*self.disk, bytes, number)
+    }
+}
+
+/// Creates segment `number`, filled with zeros, so that writing to it later changes nothing but its content.
+pub(crate) fn create(disk: &dyn Disk, bytes: u64, number: u64) -> io::Result<Segment> {
+    let file = disk.create(UNFINISHED)?;
+    let zeros = vec![0; ZEROS.min(usize::try_from(bytes).unwrap_or(ZEROS))];
+    let mut position = 0;
+    while position < bytes {
+        let length = zeros.len().min(usize::try_from(bytes - position).unwrap_or(zeros.len()));
+        file.write_at(&zeros[..length], position)?;
+        position += length as u64;
+    }
+    file.sync()?;
+    disk.rename(UNFINISHED, &name(number))?;
+    disk.sync_dir(DIRECTORY)?;
+    Ok(Segment { number, bytes, file })
+}
