@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::{
     Lsn,
     codec::{self, envelope, record},
+    store::dump::{DumpInfo, DumpReader, DumpWriter, format},
     tree::Node,
 };
 
@@ -43,6 +44,51 @@ pub fn stored(bytes: &[u8]) {
     }
 }
 
+/// Any bytes are a dump that is read whole, and is the same when it is written again, or are refused. With an odd first byte they are, behind the second
+/// one, the number of entries, the payload of a block whose checksum is right: the entries that come out are in order.
+///
+/// # Panics
+///
+/// When that does not hold.
+pub fn dump(bytes: &[u8]) {
+    match bytes {
+        [kind, entries, payload @ ..] if kind % 2 == 1 => {
+            let dump = format::unfinished(u32::from(*entries), payload);
+            let Ok(reader) = DumpReader::open(&dump[..]) else { unreachable!("the header is right") };
+            let keys: Vec<_> = reader.map_while(Result::ok).map(|(key, _)| key).collect();
+            assert!(keys.len() <= usize::from(*entries));
+            assert!(keys.iter().all(|key| key.first().is_some_and(|first| *first > 0)));
+            assert!(keys.is_sorted_by(|one, two| one < two));
+        }
+        [_, dump @ ..] => {
+            if let Some((entries, info)) = read_dump(dump) {
+                assert_eq!((entries.len() as u64, dump.len() as u64), (info.entries, info.bytes));
+                let again = write_dump(&entries, &info).and_then(|dump| read_dump(&dump));
+                assert_eq!(
+                    again,
+                    Some((entries, DumpInfo { bytes: again.as_ref().map_or(0, |again| again.1.bytes), ..info }))
+                );
+            }
+        }
+        [] => {}
+    }
+}
+
+/// The entries of a dump that is whole.
+fn read_dump(dump: &[u8]) -> Option<(Vec<(Bytes, Bytes)>, DumpInfo)> {
+    let mut reader = DumpReader::open(dump).ok()?;
+    let entries = reader.by_ref().collect::<Result<_, _>>().ok()?;
+    Some((entries, reader.finish().ok()?))
+}
+
+fn write_dump(entries: &[(Bytes, Bytes)], info: &DumpInfo) -> Option<Vec<u8>> {
+    let mut writer = DumpWriter::new(Vec::new(), info.store_id, info.sequence).ok()?;
+    for (key, value) in entries {
+        writer.entry(key, value).ok()?;
+    }
+    Some(writer.finish().ok()?.0)
+}
+
 #[cfg(test)]
 mod tests {
     use std::{error::Error, fs, path::PathBuf};
@@ -66,7 +112,8 @@ mod tests {
     #[test]
     fn the_seeds_of_all_fuzz_targets_pass() -> Result<(), Box<dyn Error>> {
         run_seeds("lsn", lsn)?;
-        run_seeds("stored", stored)
+        run_seeds("stored", stored)?;
+        run_seeds("dump", dump)
     }
 
     proptest! {
@@ -74,6 +121,7 @@ mod tests {
         fn any_bytes_decode_or_are_refused(bytes: Vec<u8>) {
             lsn(&bytes);
             stored(&bytes);
+            dump(&bytes);
         }
 
         #[test]
