@@ -62,7 +62,7 @@ pub use self::{
     id::{BranchId, NamespaceId, Table},
     lsn::{Lsn, ParseLsnError},
     snapshot::Snapshot,
-    store::{Direction, KeyRange, MemoryStore, Store, StoreError},
+    store::{Direction, KeyRange, MemoryStore, Store, StoreError, dump},
     transaction::{Committed, Fork, Transaction},
     version::Version,
 };

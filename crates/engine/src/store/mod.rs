@@ -19,6 +19,7 @@
 mod digest;
 #[cfg(feature = "sled")]
 mod disk;
+pub mod dump;
 mod error;
 mod memory;
 mod overlay;
