@@ -18,7 +18,7 @@ pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 ///
 /// What the store and the engine fail with.
 pub fn open(directory: &tempfile::TempDir, cache_bytes: u64) -> Outcome<Engine> {
-    let store = SledStore::open(directory.path().join("store"), &SledOptions { cache_bytes })?;
+    let store = SledStore::open(directory.path().join("store"), &SledOptions::default().with_cache_bytes(cache_bytes))?;
     Ok(Engine::open(store, Options::default().with_cache_bytes(cache_bytes))?)
 }
 

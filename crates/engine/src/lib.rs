@@ -53,7 +53,7 @@ mod tree;
 mod version;
 
 #[cfg(feature = "sled")]
-pub use self::store::{SledOptions, SledStore};
+pub use self::store::{SledOptions, SledStore, StoreStatus};
 pub use self::{
     branch::{BranchInfo, Origin, Point},
     clock::{Clock, SystemClock},

@@ -42,6 +42,13 @@ pub enum StoreError {
         /// The newest commit that was found.
         found: Sequence,
     },
+    /// There is no space for more commits. Nothing was written, reads go on, and commits are taken again when there is space.
+    #[error("there is no space for more commits; free some on the disk and try again")]
+    NoSpace {
+        /// What the operating system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// An earlier failure left it open what is durable, so the store takes no more commits.
     #[error("the store takes no more commits, because an earlier one failed; open it again")]
     Poisoned {

@@ -21,6 +21,8 @@ mod digest;
 mod disk;
 pub mod dump;
 mod error;
+#[cfg(feature = "sled")]
+mod journaled;
 mod memory;
 mod overlay;
 #[cfg(feature = "sled")]
@@ -30,9 +32,12 @@ use std::{fmt, ops::Bound};
 
 use bytes::Bytes;
 
-#[cfg(feature = "sled")]
-pub use self::sled::{SledOptions, SledStore};
 pub use self::{error::StoreError, memory::MemoryStore};
+#[cfg(feature = "sled")]
+pub use self::{
+    journaled::StoreStatus,
+    sled::{SledOptions, SledStore},
+};
 
 /// The position of a commit in a store's order of commits; the first commit has sequence 1.
 ///

@@ -24,7 +24,7 @@ const WRITERS: u64 = 4;
 const KEYS: u64 = 6;
 
 fn open(directory: &Path) -> Outcome<Engine> {
-    let store = SledStore::open(directory, &SledOptions { cache_bytes: 16 << 20 })?;
+    let store = SledStore::open(directory, &SledOptions::default().with_cache_bytes(16 << 20))?;
     Ok(Engine::open(store, Options::default().with_small_nodes())?)
 }
 

@@ -71,7 +71,6 @@ impl DumpInfo {
     }
 
     /// Number and digest of the entries, as a store keeps them.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for stores that begin with a dump"))]
     pub(crate) fn set_digest(&self) -> SetDigest {
         SetDigest { entries: self.entries, sum: self.digest }
     }

@@ -31,19 +31,20 @@ mod scan;
 mod snapshots;
 mod space;
 mod stamp;
-mod threads;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
 pub(crate) use self::{
     index::{Fill, Index, IndexHome},
     notes::Fingerprint,
-    stamp::{Stamp, StampError, STAMP_BYTES},
+    stamp::Stamp,
 };
 use self::{
     notes::{Note, NoteFile},
+    recover::Opened,
     threads::Shared,
 };
 use super::{
@@ -92,7 +93,7 @@ impl Default for Sizes {
 }
 
 /// How far a store is, for those who watch it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StoreStatus {
     /// The newest commit that no crash can take back.
@@ -138,16 +139,13 @@ struct Closing<H: IndexHome> {
 impl<H: IndexHome> JournaledStore<H> {
     /// Opens the store on `disk`, or creates it where there is none.
     pub(crate) fn open(disk: Arc<dyn Disk>, home: H, sizes: Sizes, hot: Hot) -> Result<Self, StoreError> {
-        let opened = recover::open(&disk, &home, &sizes)?;
-        let overlay = Overlay::new(opened.index, opened.stamp.sequence, sizes.pending_bytes, hot);
-        let journaled_bytes = opened.space.bytes().0;
-        let shared = Shared::new(disk, sizes, overlay, opened.space, opened.stamp, opened.snapshot, journaled_bytes);
-        let shared = Arc::new(shared);
+        let Opened { index, stamp, journal, space, commits, checkpoint, snapshot } =
+            recover::open(&disk, &home, &sizes)?;
+        let overlay = Overlay::new(index, stamp.sequence, sizes.pending_bytes, hot);
+        let shared = Arc::new(Shared::new(disk, sizes, overlay, space, stamp, snapshot));
         let threads = Threads {
-            commit: threads::spawn("offshoot-commit", &shared, |shared| {
-                shared.commit(opened.journal, opened.commits, opened.stamp)
-            })?,
-            index: threads::spawn("offshoot-index", &shared, |shared| shared.index(opened.checkpoint, opened.stamp))?,
+            commit: threads::spawn("offshoot-commit", &shared, move |shared| shared.commit(journal, commits, stamp))?,
+            index: threads::spawn("offshoot-index", &shared, move |shared| shared.index(checkpoint, stamp))?,
             space: threads::spawn("offshoot-space", &shared, |shared| shared.space().run())?,
             snapshot: threads::spawn("offshoot-snapshot", &shared, |shared| shared.snapshots())?,
         };

@@ -91,14 +91,19 @@ impl NoteFile {
             return Ok(Found::Missing);
         };
         let slots = [0, PAGE_BYTES].map(|start| bytes.get(start..).map_or(Slot::Damaged, Slot::read));
-        if let Some(format) = slots.iter().find_map(|slot| if let Slot::UnknownFormat(found) = slot { Some(*found) } else { None }) {
+        if let Some(format) =
+            slots.iter().find_map(|slot| if let Slot::UnknownFormat(found) = slot { Some(*found) } else { None })
+        {
             return Ok(Found::UnknownFormat(format));
         }
-        let notes = slots.iter().filter_map(|slot| if let Slot::Note(generation, note) = slot { Some((*generation, *note)) } else { None });
+        let notes = slots
+            .iter()
+            .filter_map(|slot| if let Slot::Note(generation, note) = slot { Some((*generation, *note)) } else { None });
         if let Some((generation, note)) = notes.max_by_key(|(generation, _)| *generation) {
             return Ok(Found::Note(Self { name, file, generation }, note));
         }
-        let stamps = [0, PAGE_BYTES].into_iter().filter_map(|start| Stamp::decode(bytes.get(start..)?.get(..STAMP_BYTES)?).ok());
+        let stamps =
+            [0, PAGE_BYTES].into_iter().filter_map(|start| Stamp::decode(bytes.get(start..)?.get(..STAMP_BYTES)?).ok());
         Ok(stamps.max_by_key(|stamp| stamp.sequence).map_or(Found::Damaged, Found::Bare))
     }
 
@@ -159,7 +164,8 @@ impl Slot {
         let (generation, rest) = rest.split_first_chunk()?;
         let (stamp, rest) = rest.split_first_chunk::<STAMP_BYTES>()?;
         let (bytes, rest) = rest.split_first_chunk()?;
-        let files = Fingerprint { bytes: u64::from_be_bytes(*bytes), digest: u128::from_be_bytes(*rest.first_chunk()?) };
+        let files =
+            Fingerprint { bytes: u64::from_be_bytes(*bytes), digest: u128::from_be_bytes(*rest.first_chunk()?) };
         let clean = (u32::from_be_bytes(*clean) == 1).then_some(files);
         Some(Self::Note(u64::from_be_bytes(*generation), Note { stamp: Stamp::decode(stamp).ok()?, clean }))
     }

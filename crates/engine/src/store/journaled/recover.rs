@@ -25,12 +25,7 @@ use super::{
     space::{self, Full, Segment, Space, Spare},
     stamp::Stamp,
 };
-use crate::store::{
-    Sequence, StoreError, Write,
-    digest::SetDigest,
-    disk::Disk,
-    dump::DumpReader,
-};
+use crate::store::{Sequence, StoreError, Write, digest::SetDigest, disk::Disk, dump::DumpReader};
 
 /// The newest acknowledged state, written after each group without waiting for the disk: it may be behind, never ahead.
 pub(crate) const COMMITS: &str = "COMMITS";
@@ -54,7 +49,11 @@ pub(crate) struct Opened<I> {
 }
 
 /// Opens the store on `disk`, or creates it where there is none.
-pub(crate) fn open<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) -> Result<Opened<H::Index>, StoreError> {
+pub(crate) fn open<H: IndexHome>(
+    disk: &Arc<dyn Disk>,
+    home: &H,
+    sizes: &Sizes,
+) -> Result<Opened<H::Index>, StoreError> {
     let notes = Notes::read(disk)?;
     if notes.checkpoint.is_none()
         && let Some(bare) = notes.bare
@@ -63,7 +62,10 @@ pub(crate) fn open<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) 
     }
     let store = match notes.store() {
         Some(store) => Some(store),
-        None => snapshots::list(disk)?.last().and_then(|sequence| snapshots::open(disk, *sequence).ok()).map(|dump| dump.store_id()),
+        None => snapshots::list(disk)?
+            .last()
+            .and_then(|sequence| snapshots::open(disk, *sequence).ok())
+            .map(|dump| dump.store_id()),
     };
     match store {
         Some(store) => Recovery::read(disk, home, sizes, notes, store)?.run(),
@@ -181,7 +183,9 @@ fn lay_down<I: Index>(disk: &Arc<dyn Disk>, sizes: &Sizes, index: I, stamp: Stam
 
 /// Writes a snapshot of an index that no one commits to; checks it against `stamp`.
 fn write_snapshot(disk: &Arc<dyn Disk>, index: &impl Index, stamp: &Stamp) -> Result<(), StoreError> {
-    snapshots::write(disk, stamp, |writer| index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::store_error)))?;
+    snapshots::write(disk, stamp, |writer| {
+        index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::store_error))
+    })?;
     snapshots::remove_older(disk, stamp.sequence)
 }
 
@@ -229,7 +233,11 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         let scan = scan::scan(disk, store, floor)?;
         if let Some(torn) = scan.torn {
             let (commit, bytes) = (torn.first.number(), torn.bytes);
-            tracing::warn!(commit, bytes, "discarding the end of the journal: it was cut short, and never acknowledged");
+            tracing::warn!(
+                commit,
+                bytes,
+                "discarding the end of the journal: it was cut short, and never acknowledged"
+            );
         }
         let mut end = scan.end().into_iter().chain(checkpoint).max_by_key(|stamp| stamp.sequence);
         if end.is_none()
@@ -260,7 +268,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         }
         let (active, position, previous, space) = self.segments()?;
         let note = Note { stamp, clean: None };
-        let mut noted = |name, file: Option<(NoteFile, Note)>| match file {
+        let noted = |name, file: Option<(NoteFile, Note)>| match file {
             Some((mut file, _)) => {
                 file.write(&note)?;
                 file.sync()?;
@@ -284,18 +292,14 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
     fn index(&mut self) -> Result<(H::Index, Stamp), StoreError> {
         let acknowledged = self.notes.acknowledged();
         let clean = self.notes.checkpoint.as_ref().and_then(|(_, note)| note.clean.map(|files| (files, note.stamp)));
-        let mut is_as_closed = false;
         if let Some((files, stamp)) = clean {
-            is_as_closed = self.home.fingerprint()? == files && stamp.sequence >= self.scan.newest();
+            let is_as_closed =
+                self.home.fingerprint()? == files && stamp.sequence >= acknowledged.max(self.scan.newest());
             self.mark_open(stamp)?;
-            if is_as_closed {
-                match self.open_index() {
-                    Some(index) if index.stamp()? == Some(stamp) => return Ok((index, stamp)),
-                    _ => tracing::error!("the index was closed cleanly, and cannot be opened; making it anew"),
-                }
-            } else {
-                tracing::error!("the index's files are not those that a clean close left");
+            if is_as_closed && let Some(index) = self.open_index() {
+                return Ok((index, stamp));
             }
+            tracing::error!("the index is not as a clean close left it; making it anew");
         }
         // The journal has all that was acknowledged.
         let end = self.end.filter(|end| end.sequence >= acknowledged);
@@ -348,7 +352,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         let index = self.open_index()?;
         let replay = || {
             if index.stamp()?.is_none_or(|stamp| stamp.store != self.store) {
-                return Ok(false);
+                return Ok::<_, StoreError>(false);
             }
             self.apply_frames(&index, from)?;
             Ok(index.digest()? == end.digest)
@@ -369,10 +373,13 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
     /// A new index, from the snapshot and the journal.
     fn rebuilt(&self, end: &Stamp) -> Result<H::Index, StoreError> {
         let corrupt = |what: String| StoreError::Corrupt { what };
-        let snapshot = self.snapshot.ok_or_else(|| corrupt("there is no snapshot to make the index from".to_owned()))?;
+        let snapshot =
+            self.snapshot.ok_or_else(|| corrupt("there is no snapshot to make the index from".to_owned()))?;
         if self.leads(snapshot) != Some(end.sequence) {
             let damage = self.scan.damages.first().map(ToString::to_string);
-            let gap = || format!("the journal does not lead from the snapshot of commit {snapshot} to commit {}", end.sequence);
+            let gap = || {
+                format!("the journal does not lead from the snapshot of commit {snapshot} to commit {}", end.sequence)
+            };
             return Err(corrupt(damage.unwrap_or_else(gap)));
         }
         self.home.release()?;
@@ -416,7 +423,8 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                 let damage = damage.map(ToString::to_string);
                 let reason = rebuilding.map(|error| error.to_string()).filter(|text| Some(text) != damage.as_ref());
                 let reasons: Vec<String> = damage.into_iter().chain(reason).collect();
-                let what = format!("{}; and the index does not have everything that was acknowledged", reasons.join("; "));
+                let what =
+                    format!("{}; and the index does not have everything that was acknowledged", reasons.join("; "));
                 StoreError::Corrupt { what }
             }
         }
@@ -432,14 +440,15 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
             }
         }
         self.disk.sync_dir(space::DIRECTORY).map_err(failed())?;
-        self.scan = Scan { spares: std::mem::take(&mut self.scan.spares), next_number: self.scan.next_number, ..Scan::default() };
+        self.scan.forget_segments();
         Ok(())
     }
 
     /// The active segment, where the next frame goes in it, the checksum of the newest frame, and the other segments.
     fn segments(&self) -> Result<(Segment, u64, u64, Arc<Space>), StoreError> {
         let mut found = space::Found { next_number: self.scan.next_number.max(1), ..space::Found::default() };
-        found.spares = self.scan.spares.iter().map(|(number, bytes)| Spare { number: *number, bytes: *bytes }).collect();
+        found.spares =
+            self.scan.spares.iter().map(|(number, bytes)| Spare { number: *number, bytes: *bytes }).collect();
         let (active, position) = match self.scan.position() {
             Some((number, position)) => (self.open_segment(number)?, position),
             None => {
@@ -449,7 +458,8 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                 (created.map_err(StoreError::io("create a segment of the journal"))?, 0)
             }
         };
-        self.settle_newest_frame(&active).map_err(StoreError::io(format!("write segment {} of the journal", active.number)))?;
+        self.settle_newest_frame(&active)
+            .map_err(StoreError::io(format!("write segment {} of the journal", active.number)))?;
         for segment in &self.scan.segments {
             if segment.number > active.number && found.next.is_none() && segment.bytes >= self.sizes.segment_bytes {
                 found.next = Some(self.open_segment(segment.number)?);

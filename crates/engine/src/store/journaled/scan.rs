@@ -79,6 +79,13 @@ impl Scan {
         self.frames.last().map(|frame| frame.head.after)
     }
 
+    /// What is left when all segments were put aside.
+    pub(crate) fn forget_segments(&mut self) {
+        self.segments.clear();
+        self.frames.clear();
+        self.damages.clear();
+    }
+
     /// The newest commit of a whole frame, or the floor.
     pub(crate) fn newest(&self) -> Sequence {
         self.end().map_or(self.floor, |end| end.sequence)
@@ -111,7 +118,8 @@ pub(crate) fn scan(disk: &Arc<dyn Disk>, store: u64, floor: Sequence) -> Result<
             Kind::Segment(number) => numbers.push(number),
             Kind::Spare(number) => {
                 let path = format!("{}/{name}", space::DIRECTORY);
-                let bytes = disk.open(&path).and_then(|file| file.len()).map_err(StoreError::io(format!("open {path}")))?;
+                let bytes =
+                    disk.open(&path).and_then(|file| file.len()).map_err(StoreError::io(format!("open {path}")))?;
                 scan.spares.push((number, bytes));
                 scan.next_number = scan.next_number.max(number + 1);
             }

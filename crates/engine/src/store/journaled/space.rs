@@ -250,7 +250,9 @@ impl Space {
         // Where this fails the segment keeps its number, and the next start finds that nothing needs it.
         match self.disk.rename(&name(full.number), &spare_name(full.number)) {
             Ok(()) => self.state.lock().found.spares.push(Spare { number: full.number, bytes: full.bytes }),
-            Err(error) => tracing::warn!(%error, segment = full.number, "cannot take a segment of the journal out of use"),
+            Err(error) => {
+                tracing::warn!(%error, segment = full.number, "cannot take a segment of the journal out of use")
+            }
         }
     }
 
@@ -276,7 +278,11 @@ impl Space {
                 state.found.next_number = number + 1;
                 // One that was too small for what is wanted is left out; frames never went to it.
                 if let Some(small) = state.found.next.replace(segment) {
-                    state.found.full.push_front(Full { number: small.number, bytes: small.bytes, last: Sequence::ZERO });
+                    state.found.full.push_front(Full {
+                        number: small.number,
+                        bytes: small.bytes,
+                        last: Sequence::ZERO,
+                    });
                 }
             }
             Err(error) => {

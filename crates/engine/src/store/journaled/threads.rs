@@ -86,8 +86,9 @@ impl<I: Index> Shared<I> {
         space: Arc<Space>,
         stamp: Stamp,
         snapshot: Sequence,
-        journaled_bytes: u64,
     ) -> Self {
+        // Roughly what was journaled since the snapshot: what is needed of the journal.
+        let journaled_bytes = space.bytes().0;
         let progress = Progress {
             published: stamp,
             applied: stamp.sequence,

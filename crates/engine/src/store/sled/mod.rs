@@ -1,67 +1,78 @@
-//! The embedded store on sled.
+//! The embedded store: a [journal](super::journaled) with sled as its index.
 //!
-//! # What is on disk
-//!
-//! - `sled/`: sled's files. One tree holds the entries and, under a key that users cannot see, a [`Stamp`](stamp::Stamp): the sequence of the newest
-//!   commit, and number and digest of all entries.
-//! - `COMMITS`: the newest stamp once more, outside of sled.
-//! - `LOCK`: locked while the store is open.
-//!
-//! # What survives a crash
-//!
-//! A commit is durable when sled has flushed it and the disk has it; [`Store::wait`] returns after that. One thread takes all commits that wait,
-//! writes them with their stamp as one atomic batch, and makes them durable together.
-//!
-//! Sled can fall back to an older state without a word when its files are damaged. Therefore all entries are read when the store is opened:
-//! they must be what the stamp in sled describes, and that must not be older than the stamp in `COMMITS`. A store that fails this check
-//! is not opened.
+//! Sled 0.34.7 alone is no store to trust: its `flush` does not wait for the disk, it has no group commit, and after damage to its files it
+//! rolls back or loses entries in silence. As an index it need not be trusted: whatever it loses is found and made anew.
 
-mod committer;
 mod files;
-mod open;
-mod stamp;
+mod home;
 mod tree;
 
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, path::Path, sync::Arc, thread::JoinHandle};
+use std::{fmt, fs::File, path::Path, sync::Arc};
 
 use bytes::Bytes;
 
-use self::{
-    committer::Committer,
-    open::{DirectoryGuard, Opened},
-    tree::SledTree,
-};
+use self::home::SledHome;
 use super::{
     Change, Commit, Sequence, Snapshot, Store, StoreError, Submitted, Ticket, View,
-    overlay::{Hot, MAX_COMMIT_BYTES, Overlay},
+    disk::OsDisk,
+    journaled::{JournaledStore, Sizes, StoreStatus},
+    overlay::Hot,
 };
 
-/// How many bytes may be pending before [`Store::submit`] blocks.
-const MAX_PENDING_BYTES: usize = 64 << 20;
-
-/// How a [`SledStore`] is opened.
-#[derive(Clone, Debug)]
+/// How a [`SledStore`] is opened; [`SledOptions::default`] says what is usual.
+#[derive(Clone, Debug, Default)]
+#[must_use]
 pub struct SledOptions {
-    /// How many bytes the caches may have; 256 MiB by default. Three quarters are sled's; the rest keeps what is read again and again, such as heads.
-    pub cache_bytes: u64,
+    cache: CacheBytes,
+    sizes: Sizes,
+}
+
+/// How many bytes the caches may have.
+#[derive(Clone, Copy, Debug)]
+struct CacheBytes(u64);
+
+impl Default for CacheBytes {
+    fn default() -> Self {
+        Self(256 << 20)
+    }
 }
 
 impl SledOptions {
+    /// How many bytes the caches may have; 256 MiB by default. Three quarters are sled's; the rest keeps what is read again and again, such as
+    /// heads.
+    pub fn with_cache_bytes(mut self, bytes: u64) -> Self {
+        self.cache = CacheBytes(bytes);
+        self
+    }
+
+    /// After how many bytes of journal a snapshot is taken; 128 MiB by default, and never fewer than the last snapshot has. What is journaled since
+    /// the newest snapshot has to be read at each start.
+    pub fn with_snapshot_bytes(mut self, bytes: u64) -> Self {
+        self.sizes.snapshot_bytes = bytes;
+        self
+    }
+
+    /// After how much time a snapshot is taken if there were commits; 24 hours by default.
+    pub fn with_snapshot_age(mut self, age: std::time::Duration) -> Self {
+        self.sizes.snapshot_age = age;
+        self
+    }
+
+    #[cfg(test)]
+    fn with_sizes(mut self, sizes: Sizes) -> Self {
+        self.sizes = sizes;
+        self
+    }
+
     fn hot_bytes(&self) -> u64 {
-        self.cache_bytes / 4
+        self.cache.0 / 4
     }
 
     fn sled_bytes(&self) -> u64 {
-        self.cache_bytes - self.hot_bytes()
-    }
-}
-
-impl Default for SledOptions {
-    fn default() -> Self {
-        Self { cache_bytes: 256 << 20 }
+        self.cache.0 - self.hot_bytes()
     }
 }
 
@@ -69,14 +80,16 @@ impl Default for SledOptions {
 ///
 /// Dropping it makes durable what is pending; [`SledStore::close`] does the same and says whether it worked.
 pub struct SledStore {
-    committer: Option<JoinHandle<Result<(), StoreError>>>,
-    overlay: Arc<Overlay<SledTree>>,
-    /// Closes sled and unlocks the directory after all else is gone: fields are dropped in their order.
-    _guard: DirectoryGuard,
+    journaled: JournaledStore<SledHome>,
+    /// Unlocks the directory after all else is gone: fields are dropped in their order.
+    _lock: File,
 }
 
 impl SledStore {
-    /// Opens the store in `directory`, or creates it where there is none. Reads all entries to check them.
+    /// Opens the store in `directory`, or creates it where there is none.
+    ///
+    /// What an unclean stop or damage left is put right, as far as nothing that was acknowledged is lost by that; what was done is logged. A directory
+    /// of a release without a journal gets one.
     ///
     /// # Errors
     ///
@@ -85,14 +98,18 @@ impl SledStore {
     /// - [`StoreError::UnknownFormat`] when another release wrote it.
     /// - [`StoreError::Io`] when the operating system refuses something.
     pub fn open(directory: impl AsRef<Path>, options: &SledOptions) -> Result<Self, StoreError> {
-        Self::start(open::open(directory.as_ref(), options)?, Hot::with_bytes(options.hot_bytes()))
+        let directory = directory.as_ref();
+        files::create_private_dir(directory)?;
+        let lock = files::lock(directory)?;
+        let home = SledHome::new(directory, options.sled_bytes());
+        let disk = Arc::new(OsDisk::new(directory));
+        let journaled = JournaledStore::open(disk, home, options.sizes.clone(), Hot::with_bytes(options.hot_bytes()))?;
+        Ok(Self { journaled, _lock: lock })
     }
 
-    fn start(opened: Opened, hot: Hot) -> Result<Self, StoreError> {
-        let Opened { tree, data, commits, stamp, guard } = opened;
-        let overlay = Arc::new(Overlay::new(tree, stamp.sequence, MAX_PENDING_BYTES, hot));
-        let committer = Committer { overlay: Arc::clone(&overlay), data, commits, stamp };
-        Ok(Self { committer: Some(committer.spawn()?), overlay, _guard: guard })
+    /// How far the store is.
+    pub fn status(&self) -> StoreStatus {
+        self.journaled.status()
     }
 
     /// Makes durable what is pending, and closes the store.
@@ -100,55 +117,41 @@ impl SledStore {
     /// # Errors
     ///
     /// The failure that kept a commit from becoming durable, also when a waiter was told of it already.
-    pub fn close(mut self) -> Result<(), StoreError> {
-        self.finish()
-    }
-
-    fn finish(&mut self) -> Result<(), StoreError> {
-        self.overlay.close();
-        let Some(committer) = self.committer.take() else { return Ok(()) };
-        let bug = |_| StoreError::Corrupt { what: "bug: the thread that commits panicked".to_owned() };
-        committer.join().map_err(bug).flatten()
-    }
-}
-
-impl Drop for SledStore {
-    fn drop(&mut self) {
-        if let Err(error) = self.finish() {
-            tracing::error!(%error, "the store did not close cleanly");
-        }
+    pub fn close(self) -> Result<(), StoreError> {
+        let Self { journaled, _lock } = self;
+        journaled.close()
     }
 }
 
 impl fmt::Debug for SledStore {
     /// Leaves out what is stored: it may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SledStore").field("durable", &self.overlay.newest_durable()).finish_non_exhaustive()
+        f.debug_struct("SledStore").field("durable", &self.journaled.newest_durable()).finish_non_exhaustive()
     }
 }
 
 impl Store for SledStore {
     fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.overlay.get(view, key)
+        self.journaled.get(view, key)
     }
 
     fn snapshot(&self, view: View) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        Ok(Box::new(self.overlay.snapshot(view)?))
+        self.journaled.snapshot(view)
     }
 
     fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
-        self.overlay.submit(commit)
+        self.journaled.submit(commit)
     }
 
     fn wait(&self, ticket: Ticket) -> Result<(), StoreError> {
-        self.overlay.wait(ticket)
+        self.journaled.wait(ticket)
     }
 
     fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError> {
-        self.overlay.feed(after, limit)
+        self.journaled.feed(after, limit)
     }
 
     fn max_commit_bytes(&self) -> usize {
-        MAX_COMMIT_BYTES
+        self.journaled.max_commit_bytes()
     }
 }

@@ -245,7 +245,7 @@ mod sled {
             }
             let (file, info) = dumped(&source);
             let directory = tempfile::tempdir()?;
-            let options = SledOptions { cache_bytes: 16 << 20 };
+            let options = SledOptions::default().with_cache_bytes(16 << 20);
             let store = SledStore::open(directory.path(), &options)?;
             prop_assert_eq!(load_quietly(&file, &store)?, info);
             store.close()?;
