@@ -12,7 +12,7 @@ fn on_each_disk(test: impl Fn(&dyn Disk)) {
 }
 
 fn read(file: &dyn DiskFile) -> Vec<u8> {
-    let mut bytes = vec![0; file.len().unwrap() as usize];
+    let mut bytes = vec![0; file.len().unwrap().try_into().unwrap()];
     assert_eq!(file.read_at(&mut bytes, 0).unwrap(), bytes.len());
     bytes
 }
@@ -168,28 +168,37 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a program sees of a disk: the error of each step, the files by their names, and what the handles it got on the way read.
-fn seen(disk: &dyn Disk, steps: &[Step]) -> (Vec<Option<ErrorKind>>, BTreeMap<String, Vec<u8>>, Vec<Vec<u8>>) {
+/// What a program sees of a disk.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    /// The error of each step.
+    errors: Vec<Option<ErrorKind>>,
+    /// What the files hold at the end, by their names.
+    files: BTreeMap<String, Vec<u8>>,
+    /// What is read through each handle that it got on the way, whatever became of the name.
+    handles: Vec<Vec<u8>>,
+}
+
+fn run(disk: &dyn Disk, steps: &[Step]) -> Seen {
     disk.create_dir("in").unwrap();
     let mut handles = Vec::new();
-    let mut errors = Vec::new();
-    for (number, step) in steps.iter().enumerate() {
+    let mut seen = Seen::default();
+    for (fill, step) in (1_u8..).zip(steps) {
         let result = match *step {
             Step::Create(name) => disk.create(NAMES[name]).map(|file| handles.push(file)),
             Step::Open(name) => disk.open(NAMES[name]).map(|file| handles.push(file)),
             Step::Write { .. } if handles.is_empty() => Ok(()),
-            Step::Write { handle, offset, len } => {
-                handles[handle % handles.len()].write_at(&vec![number as u8 + 1; len], offset)
-            }
+            Step::Write { handle, offset, len } => handles[handle % handles.len()].write_at(&vec![fill; len], offset),
             Step::Rename(from, to) => disk.rename(NAMES[from], NAMES[to]),
             Step::Remove(name) => disk.remove(NAMES[name]),
         };
-        errors.push(result.err().map(|error| error.kind()));
+        seen.errors.push(result.err().map(|error| error.kind()));
     }
-    let names =
-        disk.list("").unwrap().into_iter().chain(disk.list("in").unwrap().into_iter().map(|name| format!("in/{name}")));
-    let files = names.map(|name| (name.clone(), read(&*disk.open(&name).unwrap()))).collect();
-    (errors, files, handles.iter().map(|file| read(&**file)).collect())
+    let inside = disk.list("in").unwrap().into_iter().map(|name| format!("in/{name}"));
+    let names = disk.list("").unwrap().into_iter().chain(inside);
+    seen.files = names.map(|name| (name.clone(), read(&*disk.open(&name).unwrap()))).collect();
+    seen.handles = handles.iter().map(|file| read(&**file)).collect();
+    seen
 }
 
 proptest! {
@@ -198,7 +207,7 @@ proptest! {
     #[test]
     fn a_program_cannot_tell_the_simulated_disk_from_a_real_one(steps in prop::collection::vec(step(), 0..40)) {
         let directory = TempDir::new().unwrap();
-        let (simulated, real) = (seen(&SimDisk::new(), &steps), seen(&OsDisk::new(directory.path()), &steps));
-        prop_assert!(simulated == real, "{:?} differs from {:?}", simulated.0, real.0);
+        let (simulated, real) = (run(&SimDisk::new(), &steps), run(&OsDisk::new(directory.path()), &steps));
+        prop_assert!(simulated == real, "{:?} differs from {:?}", simulated.errors, real.errors);
     }
 }

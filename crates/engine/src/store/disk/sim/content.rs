@@ -162,7 +162,8 @@ impl Content {
 /// The pages that a range of a file touches, and what it touches of each.
 fn parts(offset: usize, len: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
     let end = offset + len;
-    (offset / PAGE..end.div_ceil(PAGE)).map(move |index| {
+    let pages = if len == 0 { 0..0 } else { offset / PAGE..end.div_ceil(PAGE) };
+    pages.map(move |index| {
         let start = index * PAGE;
         (index, offset.max(start) - start..end.min(start + PAGE) - start)
     })

@@ -49,14 +49,14 @@ fn written(steps: &[FileStep]) -> (SimDisk, Vec<File>) {
     let mut files = (0..3).map(|_| File { states: vec![Vec::new()] }).collect::<Vec<_>>();
     let handles = (0..3).map(|file| disk.create(&file.to_string()).unwrap()).collect::<Vec<_>>();
     disk.sync_dir("").unwrap();
-    for (number, step) in steps.iter().enumerate() {
+    for (fill, step) in (1_u8..).zip(steps) {
         match *step {
             FileStep::Empty(file) => {
                 disk.create(&file.to_string()).unwrap();
                 files[file].states.push(Vec::new());
             }
             FileStep::Write { file, offset, len } => {
-                let bytes = vec![number as u8 + 1; len];
+                let bytes = vec![fill; len];
                 handles[file].write_at(&bytes, offset as u64).unwrap();
                 let mut state = files[file].seen().clone();
                 state.resize(state.len().max(offset + len), 0);

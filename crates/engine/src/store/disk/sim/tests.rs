@@ -179,6 +179,26 @@ fn a_failed_sync_loses_a_new_length() {
 }
 
 #[test]
+fn what_a_failed_sync_lost_never_comes_back() {
+    let (disk, file) = disk_with(&[1; PAGE]);
+    file.write_at(&[2; PAGE], 0).unwrap();
+    disk.fail_sync(1);
+    file.sync().unwrap_err();
+    file.write_at(&[3; PAGE], 0).unwrap();
+    assert!(outcomes(&disk, "file").into_iter().flatten().all(|page| !page.contains(&2)));
+
+    let (disk, file) = disk_with(&[1; 2 * PAGE]);
+    disk.create("file").unwrap();
+    disk.fail_sync(1);
+    file.sync().unwrap_err();
+    for offset in [0, 2 * PAGE as u64] {
+        file.write_at(&[2], offset).unwrap();
+        file.sync().unwrap();
+    }
+    assert_eq!(outcomes(&disk, "file"), [Some(disk.read("file"))].into());
+}
+
+#[test]
 fn the_sync_that_was_asked_for_fails() {
     let (disk, file) = disk_with(b"");
     disk.fail_sync(3);
