@@ -7,6 +7,11 @@
 //! - A name that is new, changed or gone is durable once [`Disk::sync_dir`] of its directory has succeeded. A rename happens or does not.
 //! - After a failed sync nothing is known of what was written before it, and trying again proves nothing.
 
+#[cfg(test)]
+pub(crate) mod sim;
+#[cfg(test)]
+mod tests;
+
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io,
