@@ -29,6 +29,7 @@
 //! - [Transactions](Engine::transact) are serializable and durable, and may span branches, records and namespaces.
 //! - Nobody is told anything that a crash could take back: reads show durable commits only.
 //! - Each stored value has a checksum, and an immutable one is known to whoever refers to it: damage is an [`Error::Corrupt`] that names the key.
+//! - [`check`] reads everything and says what is wrong with it.
 //! - Where bytes are kept is behind the [`Store`] trait. [`MemoryStore`] is for tests; [`SledStore`] keeps a directory.
 //!
 //! # What it is not
@@ -36,6 +37,7 @@
 //! Not a database of table data, not a network service, and it does not interpret what it stores.
 
 mod branch;
+pub mod check;
 mod clock;
 mod codec;
 mod engine;

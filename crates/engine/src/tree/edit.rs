@@ -56,7 +56,7 @@ enum Draft {
 }
 
 /// More than what an entry takes beside its key and payload.
-const ENTRY_OVERHEAD_BYTES: usize = 4;
+pub(crate) const ENTRY_OVERHEAD_BYTES: usize = 4;
 
 impl Draft {
     fn key(&self) -> &Bytes {

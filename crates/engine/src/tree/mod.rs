@@ -9,7 +9,7 @@ mod node;
 mod nodes;
 
 pub(crate) use self::{
-    edit::{Changes, Sink, edit},
+    edit::{Changes, ENTRY_OVERHEAD_BYTES, Sink, edit},
     iter::Iter,
     node::{Child, Node},
     nodes::Nodes,

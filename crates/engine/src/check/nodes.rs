@@ -1,0 +1,284 @@
+//! The nodes of all maps, each read once.
+//!
+//! A node is made after its children, and has a greater id: in the order of keys, children come first. So what a node refers to
+//! was read before, and each reference is checked when the one who refers is read, however many refer to the same node.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::{
+    bounds::Bounds,
+    findings::{Cause, Causes, Findings, Problem},
+    report::{Count, Maps},
+};
+use crate::{
+    NamespaceId,
+    codec::{
+        self,
+        envelope::{self, Checksum},
+        key::{self, NodeId},
+        record,
+    },
+    error::Error,
+    tree::{Child, ENTRY_OVERHEAD_BYTES, Limits, Node},
+};
+
+/// A node by its place among those that were read. Four bytes, since there are many references.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct NodeIndex(u32);
+
+impl NodeIndex {
+    fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What is kept of a node.
+struct Seen {
+    id: NodeId,
+    /// None where the envelope is damaged.
+    checksum: Option<Checksum>,
+    /// None where the node does not decode.
+    level: Option<u8>,
+    /// Bytes of key and value.
+    bytes: u32,
+    /// Where its references end, and those of the next one begin.
+    edges_end: usize,
+    is_small: bool,
+    is_child: bool,
+    use_: Use,
+}
+
+/// Who needs a node or a version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Use {
+    /// Nobody.
+    #[default]
+    Garbage,
+    /// Only what was deleted.
+    Waiting,
+    /// What can be read.
+    Needed,
+}
+
+#[derive(Default)]
+pub(super) struct Nodes {
+    /// In the order of their keys.
+    seen: Vec<Seen>,
+    /// The children of each node, one node after the other.
+    edges: Vec<NodeIndex>,
+    /// Where each namespace's nodes begin.
+    starts: BTreeMap<NamespaceId, usize>,
+    /// The bounds of the nodes of the namespace that is being read; only nodes refer to bounds, and only within their namespace.
+    bounds: Bounds,
+    /// Why nodes cannot be read, or what is below them.
+    damage: HashMap<NodeIndex, Causes>,
+}
+
+/// A node that is being read.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) namespace: NamespaceId,
+    pub(super) id: NodeId,
+    pub(super) key: &'a Bytes,
+    pub(super) value: &'a Bytes,
+}
+
+impl Nodes {
+    /// Reads a node, and checks its references to its children.
+    pub(super) fn add(&mut self, entry: Entry<'_>, maps: &mut Maps, findings: &mut Findings) -> Result<(), Error> {
+        let index = u32::try_from(self.seen.len()).map_err(|_| Error::Internal("no check of 2^32 nodes"))?;
+        let index = NodeIndex(index);
+        if self.starts.last_key_value().is_none_or(|(last, _)| *last != entry.namespace) {
+            self.starts.insert(entry.namespace, self.seen.len());
+            self.bounds = Bounds::default();
+        }
+        let (checksum, node) = match envelope::open(entry.key, entry.value) {
+            Ok((payload, checksum)) => (Some(checksum), Node::decode(payload.clone()).ok_or_else(|| fault(&payload))),
+            Err(Error::Corrupt { what, .. }) => (None, Err((Problem::Damaged, what))),
+            Err(other) => return Err(other),
+        };
+        let mut causes = Causes::default();
+        let (mut level, mut is_small) = (None, false);
+        match node {
+            Err((problem, what)) => {
+                causes.add(findings.add(entry.key, problem, what));
+                self.bounds.push(&[], &[]);
+            }
+            Ok(node) => {
+                maps.count_node(node.level(), node.bytes().len());
+                level = Some(node.level());
+                is_small = page_bytes(&node) < Limits::DEFAULT.min_bytes;
+                match node.level() {
+                    0 => self.add_leaf(entry, &node, findings),
+                    _ => self.add_inner(entry, &node, &mut causes, findings),
+                }
+            }
+        }
+        if !causes.is_empty() {
+            self.damage.insert(index, causes);
+        }
+        let bytes = u32::try_from(entry.key.len() + entry.value.len()).unwrap_or(u32::MAX);
+        let (id, edges_end, use_) = (entry.id, self.edges.len(), Use::Garbage);
+        self.seen.push(Seen { id, checksum, level, bytes, edges_end, is_small, is_child: false, use_ });
+        Ok(())
+    }
+
+    fn add_leaf(&mut self, entry: Entry<'_>, leaf: &Node, findings: &mut Findings) {
+        match leaf.len() {
+            0 => {
+                // Readers take it, but nobody writes it.
+                findings.add(entry.key, Problem::Disorder, "the node is a leaf without entries");
+                self.bounds.push(&[], &[]);
+            }
+            count => self.bounds.push(leaf.key(0), leaf.key(count - 1)),
+        }
+    }
+
+    fn add_inner(&mut self, entry: Entry<'_>, node: &Node, causes: &mut Causes, findings: &mut Findings) {
+        let mut last = Vec::new();
+        for at in 0..node.len() {
+            last = node.key(at).to_vec();
+            let Some(child) = node.child(at) else { continue };
+            if child.id.0 >= entry.id.0 {
+                let what = format!("entry {at} refers to node {}, which is not older than the node itself", child.id.0);
+                causes.add(findings.add(entry.key, Problem::Disorder, what));
+                continue;
+            }
+            let found = self.refer(entry.namespace, child, findings);
+            found.cause.into_iter().for_each(|cause| causes.add(cause));
+            let Some(index) = found.index else { continue };
+            self.edges.push(index);
+            self.seen[index.get()].is_child = true;
+            causes.add_all(self.damage(index));
+            if found.cause.is_none()
+                && let Some(what) = self.misplaced(entry.namespace, node, at, index)
+            {
+                let what = format!("entry {at} refers to node {}, {what}", child.id.0);
+                causes.add(findings.add(entry.key, Problem::Disorder, what));
+            }
+            if let Some((_, below)) = self.bounds_of(entry.namespace, index) {
+                last = below.to_vec();
+            }
+        }
+        self.bounds.push(node.key(0), &last);
+    }
+
+    /// What is wrong with a child in its place below `node`, if anything.
+    fn misplaced(&self, namespace: NamespaceId, node: &Node, at: usize, index: NodeIndex) -> Option<String> {
+        let (level, expected) = (self.seen[index.get()].level?, node.level() - 1);
+        if level != expected {
+            return Some(format!("whose level is {level} and not {expected}"));
+        }
+        let (first, last) = self.bounds_of(namespace, index)?;
+        if first < node.key(at) {
+            return Some("whose first key comes before the entry's own".to_owned());
+        }
+        let is_beyond = at + 1 < node.len() && last >= node.key(at + 1);
+        is_beyond.then(|| "whose last key does not come before that of the next entry".to_owned())
+    }
+
+    /// Looks for the node that `child` means.
+    pub(super) fn refer(&self, namespace: NamespaceId, child: Child, findings: &mut Findings) -> Found {
+        let Some(index) = self.find(namespace, child.id) else {
+            let key = key::node(namespace, child.id);
+            let cause = findings.add(&key, Problem::Missing, "the node is missing, and others refer to it");
+            return Found { index: None, cause: Some(cause) };
+        };
+        let checksum = self.seen[index.get()].checksum;
+        let cause = checksum.is_some_and(|checksum| checksum != child.checksum).then(|| {
+            let key = key::node(namespace, child.id);
+            findings.add(&key, Problem::Replaced, "the node is valid, but not the one that is referred to")
+        });
+        Found { index: Some(index), cause }
+    }
+
+    /// Why a node, or what is below it, cannot be read.
+    pub(super) fn damage(&self, index: NodeIndex) -> &Causes {
+        static NONE: Causes = Causes::none();
+        self.damage.get(&index).unwrap_or(&NONE)
+    }
+
+    /// A node's level, where it is known.
+    pub(super) fn level(&self, index: NodeIndex) -> Option<u8> {
+        self.seen[index.get()].level
+    }
+
+    fn find(&self, namespace: NamespaceId, id: NodeId) -> Option<NodeIndex> {
+        let start = *self.starts.get(&namespace)?;
+        let later = (Bound::Excluded(namespace), Bound::Unbounded);
+        let end = self.starts.range(later).next().map_or(self.seen.len(), |(_, start)| *start);
+        let at = self.seen[start..end].binary_search_by_key(&id.0, |seen| seen.id.0).ok()?;
+        u32::try_from(start + at).ok().map(NodeIndex)
+    }
+
+    /// The first and the last key below a node of the namespace that is being read.
+    fn bounds_of(&self, namespace: NamespaceId, index: NodeIndex) -> Option<(&[u8], &[u8])> {
+        self.bounds.get(index.get() - self.starts.get(&namespace)?)
+    }
+
+    /// Notes who needs the map below a root.
+    pub(super) fn use_root(&mut self, root: NodeIndex, use_: Use) {
+        let seen = &mut self.seen[root.get()];
+        seen.use_ = seen.use_.max(use_);
+    }
+
+    /// Passes on to all nodes who needs them, and counts them by that.
+    pub(super) fn count_uses(&mut self, maps: &mut Maps) -> Uses {
+        let mut uses = Uses::default();
+        // Parents come after their children.
+        for at in (0..self.seen.len()).rev() {
+            let (start, end) =
+                (at.checked_sub(1).map_or(0, |before| self.seen[before].edges_end), self.seen[at].edges_end);
+            let use_ = self.seen[at].use_;
+            for child in &self.edges[start..end] {
+                let child = &mut self.seen[child.get()];
+                child.use_ = child.use_.max(use_);
+            }
+            let seen = &self.seen[at];
+            maps.underfull += u64::from(seen.is_small && seen.is_child);
+            match use_ {
+                Use::Needed => {}
+                Use::Waiting => uses.waiting.add(u64::from(seen.bytes)),
+                Use::Garbage => uses.garbage.add(u64::from(seen.bytes)),
+            }
+        }
+        uses
+    }
+}
+
+/// What a reference leads to.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    /// The node, though it may be another than the one that was meant.
+    pub(super) index: Option<NodeIndex>,
+    /// What is wrong with the reference.
+    pub(super) cause: Option<Cause>,
+}
+
+/// Nodes that nothing needs which can be read.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Uses {
+    pub(super) waiting: Count,
+    pub(super) garbage: Count,
+}
+
+/// How large the node was by the measure that splits and joins it.
+fn page_bytes(node: &Node) -> usize {
+    (0..node.len()).map(|at| node.key(at).len() + node.payload(at).len() + ENTRY_OVERHEAD_BYTES).sum()
+}
+
+/// Why a payload whose checksum is right is not a node.
+fn fault(payload: &Bytes) -> (Problem, &'static str) {
+    let Some(node) = codec::borrow::<record::Node<'_>>(payload) else {
+        return (Problem::Damaged, "checksum matches, but the value does not decode");
+    };
+    let what = if node.entries.is_sorted_by(|before, after| before.key < after.key) {
+        "the node has a level, a number of entries, or a length of a key or value that no node has"
+    } else {
+        "the keys in the node do not ascend"
+    };
+    (Problem::Disorder, what)
+}
