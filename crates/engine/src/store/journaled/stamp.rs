@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn the_bytes_of_a_stamp_never_change() {
         let golden = "4f464653484f4f5400000002010203040506070800000000000000090000000000000001\
-                      117b58c9b333465d74b3555489959b92000000009fefc908f4ec8903";
+                      117b58c9b333465d74b3555489959b9200000000f217a0b40eaa4ca2";
         let hex: String = stamp().encode().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, golden);
         assert_eq!(Stamp::decode(&stamp().encode()), Ok(stamp()));

@@ -160,8 +160,8 @@ impl<I: Index> Shared<I> {
     /// Takes no more commits; what is not durable has failed.
     fn fail(&self, error: &StoreError) {
         tracing::error!(%error, "the store failed and takes no more commits");
-        self.overlay.fail(error);
         self.progress.lock().failure.get_or_insert_with(|| error.clone());
+        self.overlay.fail(error);
     }
 
     /// Makes commits durable, group by group, until the store is closed or fails.
