@@ -13,8 +13,13 @@ pub(crate) struct SetDigest {
 
 impl SetDigest {
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.add_hash(hash(key, value));
+    }
+
+    /// Adds the entry with this [`hash`].
+    pub(crate) fn add_hash(&mut self, hash: u128) {
         self.entries = self.entries.wrapping_add(1);
-        self.sum = self.sum.wrapping_add(hash(key, value));
+        self.sum = self.sum.wrapping_add(hash);
     }
 
     pub(crate) fn remove(&mut self, key: &[u8], value: &[u8]) {
@@ -24,7 +29,7 @@ impl SetDigest {
 }
 
 /// The hash of one entry. The key's length stands first, so that no two entries have the same bytes.
-fn hash(key: &[u8], value: &[u8]) -> u128 {
+pub(crate) fn hash(key: &[u8], value: &[u8]) -> u128 {
     let mut bytes = Vec::with_capacity(8 + key.len() + value.len());
     bytes.extend_from_slice(&(key.len() as u64).to_be_bytes());
     bytes.extend_from_slice(key);

@@ -22,6 +22,7 @@
 //! [`recover`] has the order in which all that is tried.
 
 mod applying;
+mod expected;
 mod frame;
 mod index;
 mod journal;
@@ -177,7 +178,10 @@ impl<H: IndexHome> JournaledStore<H> {
         threads::join(threads.space)?;
         threads::join(threads.snapshot)?;
         committed?;
-        self.closing.clean = Some(indexed?);
+        let closed = indexed?;
+        // What a failure left, the next start looks at.
+        self.shared.status().failure.map_or(Ok(()), Err)?;
+        self.closing.clean = Some(closed);
         Ok(())
     }
 }

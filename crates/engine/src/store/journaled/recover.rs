@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{
-    Sizes,
+    Sizes, expected,
     index::{Index, IndexHome},
     journal::Journal,
     notes::{self, Found, Note, NoteFile},
@@ -62,10 +62,7 @@ pub(crate) fn open<H: IndexHome>(
     }
     let store = match notes.store() {
         Some(store) => Some(store),
-        None => snapshots::list(disk)?
-            .last()
-            .and_then(|sequence| snapshots::open(disk, *sequence).ok())
-            .map(|dump| dump.store_id()),
+        None => snapshots::list(disk)?.last().and_then(|sequence| snapshots::store_of(disk, *sequence).ok()),
     };
     match store {
         Some(store) => Recovery::read(disk, home, sizes, notes, store)?.run(),
@@ -243,7 +240,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         if end.is_none()
             && let Some(sequence) = snapshot
         {
-            end = Some(snapshots::verify(disk, sequence)?);
+            end = Some(snapshots::verify(disk, store, sequence)?);
         }
         Ok(Self { disk, home, sizes, notes, store, snapshot, scan, end })
     }
@@ -311,7 +308,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                 return Ok((index, end));
             }
             match self.rebuilt(&end) {
-                Ok(index) => return Ok((index, end)),
+                Ok(rebuilt) => return Ok(rebuilt),
                 Err(error) => {
                     tracing::error!(%error, "the index cannot be made anew");
                     refusal = Some(error);
@@ -370,8 +367,8 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         scan::replay(self.disk, &self.scan.frames, after, |writes, stamp| index.apply(&mut writes.iter(), stamp))
     }
 
-    /// A new index, from the snapshot and the journal.
-    fn rebuilt(&self, end: &Stamp) -> Result<H::Index, StoreError> {
+    /// A new index, from the snapshot and the journal, and its state.
+    fn rebuilt(&self, end: &Stamp) -> Result<(H::Index, Stamp), StoreError> {
         let corrupt = |what: String| StoreError::Corrupt { what };
         let snapshot =
             self.snapshot.ok_or_else(|| corrupt("there is no snapshot to make the index from".to_owned()))?;
@@ -382,19 +379,23 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
             };
             return Err(corrupt(damage.unwrap_or_else(gap)));
         }
-        self.home.release()?;
         tracing::info!(%snapshot, commits = %end.sequence, "making the index anew from snapshot and journal");
-        self.home.rebuild(&mut |index| {
-            load(index, snapshots::open(self.disk, snapshot).map_err(snapshots::store_error)?)?;
+        let mut stamp = *end;
+        let index = self.home.rebuild(&mut |index| {
+            load(index, snapshots::open(self.disk, self.store, snapshot)?)?;
             self.apply_frames(index, snapshot)?;
-            if self.scan.newest() <= snapshot {
-                index.apply(&mut std::iter::empty(), end)?;
+            let found = index.digest()?;
+            if found != end.digest {
+                // The journal's digest follows what was read from an index. It goes wrong where that was damaged while the store was open.
+                if found != expected::digest(self.disk, self.store, snapshot, &self.scan.frames)? {
+                    return Err(corrupt("the new index does not hold what was written to it".to_owned()));
+                }
+                tracing::warn!("the old index was damaged while the store was open; what is acknowledged is all there");
+                stamp.digest = found;
             }
-            if index.digest()? == end.digest {
-                return Ok(());
-            }
-            Err(corrupt(format!("snapshot and journal together do not give the state of commit {}", end.sequence)))
-        })
+            index.apply(&mut std::iter::empty(), &stamp)
+        })?;
+        Ok((index, stamp))
     }
 
     /// The index that is there, if it holds what its own stamp says and nothing newer is known.

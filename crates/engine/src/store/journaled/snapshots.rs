@@ -30,10 +30,27 @@ pub(crate) fn list(disk: &Arc<dyn Disk>) -> Result<Vec<Sequence>, StoreError> {
     Ok(sequences.map(Sequence::new).collect())
 }
 
-/// Opens the snapshot of the commit at `sequence`.
-pub(crate) fn open(disk: &Arc<dyn Disk>, sequence: Sequence) -> Result<DumpReader<FileReader>, DumpError> {
+/// The store that the snapshot of the commit at `sequence` is of.
+pub(crate) fn store_of(disk: &Arc<dyn Disk>, sequence: Sequence) -> Result<u64, StoreError> {
+    open_any(disk, sequence).map(|dump| dump.store_id()).map_err(store_error)
+}
+
+/// Opens the snapshot of the commit at `sequence` of this store.
+pub(crate) fn open(disk: &Arc<dyn Disk>, store: u64, sequence: Sequence) -> Result<DumpReader<FileReader>, StoreError> {
+    let dump = open_any(disk, sequence).map_err(store_error)?;
+    if dump.store_id() != store {
+        return Err(StoreError::Corrupt { what: format!("{} is the snapshot of another store", name(sequence)) });
+    }
+    Ok(dump)
+}
+
+fn open_any(disk: &Arc<dyn Disk>, sequence: Sequence) -> Result<DumpReader<FileReader>, DumpError> {
     let file = disk.open(&name(sequence)).map_err(|source| DumpError::Io { action: "open the snapshot", source })?;
-    DumpReader::open(FileReader { file, position: 0 })
+    let dump = DumpReader::open(FileReader { file, position: 0 })?;
+    if dump.sequence() != sequence {
+        return Err(DumpError::Damaged { offset: 0, what: "it holds another commit's state than its name says" });
+    }
+    Ok(dump)
 }
 
 /// Writes a snapshot of the state that `stamp` describes, from what `fill` puts into it, and makes it durable.
@@ -123,8 +140,8 @@ impl Write for FileWriter {
 }
 
 /// Reads a whole snapshot; gives the state that it holds.
-pub(crate) fn verify(disk: &Arc<dyn Disk>, sequence: Sequence) -> Result<Stamp, StoreError> {
-    let mut dump = open(disk, sequence).map_err(store_error)?;
+pub(crate) fn verify(disk: &Arc<dyn Disk>, store: u64, sequence: Sequence) -> Result<Stamp, StoreError> {
+    let mut dump = open(disk, store, sequence)?;
     for entry in &mut dump {
         entry.map_err(store_error)?;
     }

@@ -262,8 +262,11 @@ impl<I: Index> Shared<I> {
 
     /// Takes snapshots when they are due, until the end.
     pub(super) fn snapshots(&self) {
-        let newest = self.progress.lock().snapshot;
-        let mut is_due = match snapshots::verify(&self.disk, newest) {
+        let (store, newest) = {
+            let progress = self.progress.lock();
+            (progress.published.store, progress.snapshot)
+        };
+        let mut is_due = match snapshots::verify(&self.disk, store, newest) {
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(%error, "the newest snapshot is damaged; taking another one");
                 true
