@@ -55,7 +55,7 @@ impl Content {
 
     /// Whether there is nothing that a sync could write.
     pub(super) fn is_synced(&self) -> bool {
-        !self.resized && self.unsynced.values().all(|page| page.lost)
+        self.unsynced.values().all(|page| page.lost)
     }
 
     /// Reads into the beginning of the buffer, and says how many bytes.
