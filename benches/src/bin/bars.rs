@@ -14,6 +14,10 @@ use offshoot_benches::{
 use offshoot_engine::{BranchId, Direction, KeyRange, Point};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
+/// The allocator of the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 7;
 const CACHE_BYTES: u64 = 512 << 20;
 

@@ -240,7 +240,10 @@ impl<B: Base> Overlay<B> {
     fn before(&self, write: &Write) -> Result<Option<Bytes>, StoreError> {
         let chained = self.state.read().chains.newest(write.key());
         match write {
-            Write::Put(..) | Write::Delete(_) => chained.map_or_else(|| self.base.get(write.key()), Ok),
+            Write::Put(..) | Write::Delete(_) => match chained.or_else(|| self.hot.get(write.key()).map(Some)) {
+                Some(value) => Ok(value),
+                None => self.base.get(write.key()),
+            },
             Write::Create(key, _) => {
                 // A look into the base is what callers avoid with `Create`, so only debug builds check their word there.
                 let found = match chained {

@@ -1,9 +1,17 @@
 //! Accepted commits on their way to the base, and those who wait for them.
 
-use std::{collections::VecDeque, mem, sync::Arc};
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, Thread},
+};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::store::{Sequence, StoreError, Write};
 
@@ -27,6 +35,22 @@ struct State {
     stalled: Option<StoreError>,
     failed: Option<StoreError>,
     closed: bool,
+    /// Those who wait for a commit, in any order.
+    waiters: Vec<Waiter>,
+}
+
+/// Somebody who waits for a commit. Each is woken for itself, once: where dozens wait, waking all of them for each group costs more than the commits.
+struct Waiter {
+    sequence: Sequence,
+    thread: Thread,
+    is_done: Arc<AtomicBool>,
+}
+
+impl Waiter {
+    fn wake(self) {
+        self.is_done.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
 }
 
 impl State {
@@ -40,8 +64,6 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// There is something to take, or nothing will come any more.
     work: Condvar,
-    /// Something became durable or failed.
-    progress: Condvar,
     /// The base took something, or takes nothing for now, or nothing will come any more.
     room: Condvar,
     max_bytes: usize,
@@ -50,13 +72,7 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(durable: Sequence, max_bytes: usize) -> Self {
         let state = State { durable, ..State::default() };
-        Self {
-            state: Mutex::new(state),
-            work: Condvar::new(),
-            progress: Condvar::new(),
-            room: Condvar::new(),
-            max_bytes,
-        }
+        Self { state: Mutex::new(state), work: Condvar::new(), room: Condvar::new(), max_bytes }
     }
 
     /// Blocks while too much is pending.
@@ -109,8 +125,10 @@ impl Queue {
 
     /// Says that all commits up to `durable` are durable.
     pub(super) fn durable(&self, durable: Sequence) {
-        self.state.lock().durable = durable;
-        self.progress.notify_all();
+        let mut state = self.state.lock();
+        state.durable = durable;
+        let done = state.waiters.extract_if(.., |waiter| waiter.sequence <= durable).collect();
+        wake(done, state);
     }
 
     /// Says that the base has taken commits of this many bytes.
@@ -132,8 +150,8 @@ impl Queue {
         state.failed.get_or_insert_with(|| cause.poison());
         state.waiting.clear();
         self.work.notify_all();
-        self.progress.notify_all();
         self.room.notify_all();
+        wake(mem::take(&mut state.waiters), state);
     }
 
     /// Takes no more commits; those that wait still become durable.
@@ -146,10 +164,24 @@ impl Queue {
     /// Returns when commit `sequence` is durable or failed.
     pub(super) fn wait(&self, sequence: Sequence) -> Result<(), StoreError> {
         let mut state = self.state.lock();
-        self.progress.wait_while(&mut state, |state| state.durable < sequence && state.failed.is_none());
+        if state.durable < sequence && state.failed.is_none() {
+            let is_done = Arc::new(AtomicBool::new(false));
+            state.waiters.push(Waiter { sequence, thread: thread::current(), is_done: Arc::clone(&is_done) });
+            drop(state);
+            while !is_done.load(Ordering::Acquire) {
+                thread::park();
+            }
+            state = self.state.lock();
+        }
         match &state.failed {
             Some(error) if state.durable < sequence => Err(error.clone()),
             _ => Ok(()),
         }
     }
+}
+
+/// Wakes those who waited, after the lock is gone that they need next.
+fn wake(waiters: Vec<Waiter>, state: MutexGuard<'_, State>) {
+    drop(state);
+    waiters.into_iter().for_each(Waiter::wake);
 }
