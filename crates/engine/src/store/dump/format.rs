@@ -139,3 +139,16 @@ pub(super) fn refuse_key(previous: &[u8], key: &[u8]) -> Result<(), &'static str
     }
     Ok(())
 }
+
+/// A header, and a block with this payload under right checksums: what follows tells whether readers take the payload.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn unfinished(entries: u32, payload: &[u8]) -> Vec<u8> {
+    let (mut dump, checksum) = Header { store_id: 0, sequence: Sequence::ZERO }.encode();
+    let mut block = BLOCK_MARK.to_vec();
+    block.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes());
+    block.extend_from_slice(&entries.to_be_bytes());
+    block.extend_from_slice(payload);
+    seal(&mut block, checksum);
+    dump.append(&mut block);
+    dump
+}

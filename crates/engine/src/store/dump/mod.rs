@@ -33,7 +33,7 @@
 //! the store holds, secrets too, so it is to be kept like the store's own files.
 
 mod error;
-mod format;
+pub(crate) mod format;
 mod reader;
 mod transfer;
 mod writer;

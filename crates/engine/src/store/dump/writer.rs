@@ -68,13 +68,13 @@ impl<W: Write> DumpWriter<W> {
     ///   entry of more than [`MAX_ENTRY_BYTES`]. The dump goes on without it.
     /// - [`DumpError::Io`] where a write failed, and ever after.
     pub(crate) fn entry(&mut self, key: &[u8], value: &[u8]) -> Result<(), DumpError> {
+        self.refuse_after_failure()?;
         refuse_key(&self.last_key, key).map_err(|why| invalid(why, key))?;
-        let too_large = |_| invalid("its key and value have more than 8 MiB", key);
-        let (key_bytes, value_bytes) = (u32::try_from(key.len()), u32::try_from(value.len()));
-        let (key_bytes, value_bytes) = (key_bytes.map_err(too_large)?, value_bytes.map_err(too_large)?);
-        if key.len().saturating_add(value.len()) > MAX_ENTRY_BYTES {
+        let (Ok(key_bytes), Ok(value_bytes), ..=MAX_ENTRY_BYTES) =
+            (u32::try_from(key.len()), u32::try_from(value.len()), key.len().saturating_add(value.len()))
+        else {
             return Err(invalid("its key and value have more than 8 MiB", key));
-        }
+        };
         let entry_bytes = ENTRY_HEAD_BYTES + key.len() + value.len();
         if self.block_entries > 0 && self.block.len() - BLOCK_HEAD_BYTES + entry_bytes > self.block_bytes {
             self.write_block()?;
@@ -120,21 +120,26 @@ impl<W: Write> DumpWriter<W> {
         let head = BLOCK_MARK.into_iter().chain(payload_bytes.to_be_bytes()).chain(self.block_entries.to_be_bytes());
         block.iter_mut().zip(head).for_each(|(byte, of_head)| *byte = of_head);
         self.checksum = seal(&mut block, self.checksum);
-        self.write(&block)?;
+        let outcome = self.write(&block);
         block.clear();
         self.block = block;
         self.block_entries = 0;
-        Ok(())
+        outcome
     }
 
     fn write(&mut self, part: &[u8]) -> Result<(), DumpError> {
-        let outcome = match self.failed {
-            false => self.out.write_all(part),
-            true => Err(io::Error::other("an earlier write failed")),
-        };
+        self.refuse_after_failure()?;
+        let outcome = self.out.write_all(part).map_err(DumpError::io("write the dump"));
         self.failed = outcome.is_err();
         self.written += part.len() as u64;
-        outcome.map_err(DumpError::io("write the dump"))
+        outcome
+    }
+
+    fn refuse_after_failure(&self) -> Result<(), DumpError> {
+        match self.failed {
+            true => Err(DumpError::io("write the dump")(io::Error::other("an earlier write failed"))),
+            false => Ok(()),
+        }
     }
 }
 
