@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::{
     Lsn,
     codec::{self, envelope, record},
+    store::dump::{DumpInfo, DumpReader, DumpWriter, format},
     tree::Node,
 };
 
@@ -43,6 +44,48 @@ pub fn stored(bytes: &[u8]) {
     }
 }
 
+/// Any bytes are a dump that is read whole, and holds the same when it is written again, or are refused. The first byte chooses: an odd one stands
+/// before a number of entries, in one byte, and the payload of a block, below the checksum. The entries that come out of that are in order.
+///
+/// # Panics
+///
+/// When that does not hold.
+pub fn dump(bytes: &[u8]) {
+    match bytes {
+        [kind, entries, payload @ ..] if kind % 2 == 1 => {
+            let dump = format::unfinished(u32::from(*entries), payload);
+            let found: Vec<_> = DumpReader::open(&dump[..]).into_iter().flatten().map_while(Result::ok).collect();
+            assert!(found.len() <= usize::from(*entries));
+            assert!(found.iter().all(|(key, _)| key.first().is_some_and(|first| *first > 0)));
+            assert!(found.is_sorted_by(|(one, _), (two, _)| one < two));
+        }
+        [_, dump @ ..] => {
+            let Some((entries, info)) = read_dump(dump) else { return };
+            assert_eq!((info.entries, info.bytes), (entries.len() as u64, dump.len() as u64));
+            let again = write_dump(&entries, &info).and_then(|dump| read_dump(&dump));
+            // The blocks may be others.
+            let again = again.map(|(entries, again)| (entries, DumpInfo { bytes: info.bytes, ..again }));
+            assert_eq!(again, Some((entries, info)));
+        }
+        [] => {}
+    }
+}
+
+/// The entries of a dump that is whole.
+fn read_dump(dump: &[u8]) -> Option<(Vec<(Bytes, Bytes)>, DumpInfo)> {
+    let mut reader = DumpReader::open(dump).ok()?;
+    let entries = reader.by_ref().collect::<Result<_, _>>().ok()?;
+    Some((entries, reader.finish().ok()?))
+}
+
+fn write_dump(entries: &[(Bytes, Bytes)], info: &DumpInfo) -> Option<Vec<u8>> {
+    let mut writer = DumpWriter::new(Vec::new(), info.store_id, info.sequence).ok()?;
+    for (key, value) in entries {
+        writer.entry(key, value).ok()?;
+    }
+    Some(writer.finish().ok()?.0)
+}
+
 #[cfg(test)]
 mod tests {
     use std::{error::Error, fs, path::PathBuf};
@@ -66,7 +109,8 @@ mod tests {
     #[test]
     fn the_seeds_of_all_fuzz_targets_pass() -> Result<(), Box<dyn Error>> {
         run_seeds("lsn", lsn)?;
-        run_seeds("stored", stored)
+        run_seeds("stored", stored)?;
+        run_seeds("dump", dump)
     }
 
     proptest! {
@@ -74,6 +118,7 @@ mod tests {
         fn any_bytes_decode_or_are_refused(bytes: Vec<u8>) {
             lsn(&bytes);
             stored(&bytes);
+            dump(&bytes);
         }
 
         #[test]
@@ -86,6 +131,15 @@ mod tests {
             bytes[at.index(length)] = byte;
             bytes.insert(0, 2);
             stored(&bytes);
+        }
+
+        #[test]
+        fn a_changed_byte_of_a_block_is_entries_in_order_or_refused(at: prop::sample::Index, byte: u8) {
+            let lengths = |key: u8, value: u8| [0, 0, 0, key, 0, 0, 0, value];
+            let mut bytes = [&lengths(1, 1)[..], b"a1", &lengths(2, 2), b"bb22", &lengths(1, 0), b"c"].concat();
+            let length = bytes.len();
+            bytes[at.index(length)] = byte;
+            dump(&[&[1, 3], &bytes[..]].concat());
         }
     }
 }
