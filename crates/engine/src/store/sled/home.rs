@@ -56,10 +56,7 @@ impl SledHome {
         // A process that was killed may have left something that is not durable. Sled, and the readers, will build on it.
         files::sync_contents(&path.join("blobs"))?;
         files::sync_contents(path)?;
-        let config = Config::new()
-            .path(path)
-            .cache_capacity(self.cache_bytes)
-            .flush_every_ms(None));
+        let config = Config::new().path(path).cache_capacity(self.cache_bytes).flush_every_ms(None);
         let is_busy = |error: &::sled::Error| error.to_string().contains("could not acquire lock");
         let db = guarded("opening", || {
             for _ in 1..ATTEMPTS {

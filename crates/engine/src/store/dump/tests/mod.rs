@@ -40,8 +40,9 @@ fn read(input: impl Read) -> Result<(Vec<Entry>, DumpInfo), DumpError> {
 
 /// Where the parts of a dump lie: its header, its blocks, its footer.
 fn parts(file: &[u8]) -> Vec<Range<usize>> {
-    let (mut parts, end) = (vec![0..HEADER_BYTES], file.len() - FOOTER_BYTES);
-    let mut begin = HEADER_BYTES;
+    let (mut begin, end) = (HEADER_BYTES, file.len() - FOOTER_BYTES);
+    let mut parts = Vec::new();
+    parts.push(0..begin);
     while begin < end {
         let length: [u8; 4] = file[begin + 4..begin + 8].try_into().unwrap();
         let next = begin + BLOCK_HEAD_BYTES + u32::from_be_bytes(length) as usize + CHECKSUM_BYTES;
