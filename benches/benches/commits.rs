@@ -9,7 +9,7 @@ const ROLES: u64 = 1_000;
 
 fn commits(criterion: &mut Criterion) -> Outcome<()> {
     let directory = tempfile::tempdir()?;
-    let engine = open(&directory, 64 << 20)?;
+    let engine = open(directory.path(), 64 << 20)?;
     let branches = (0..32).map(|_| trees::root(&engine, ROLES)).collect::<Outcome<Vec<_>>>()?;
     let mut group = criterion.benchmark_group("commit");
     group.throughput(Throughput::Elements(1)).sample_size(10);

@@ -6,7 +6,7 @@ use offshoot_engine::{Lsn, Point};
 
 fn forks(criterion: &mut Criterion) -> Outcome<()> {
     let directory = tempfile::tempdir()?;
-    let engine = open(&directory, 64 << 20)?;
+    let engine = open(directory.path(), 64 << 20)?;
     for size in [10, 1_000, 100_000] {
         let parent = trees::root(&engine, size)?;
         let past = Lsn::new(engine.branch(parent)?.head_lsn.get() / 2 + 1);

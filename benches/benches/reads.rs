@@ -10,7 +10,7 @@ const ROLES: u64 = 1_000;
 
 fn reads(criterion: &mut Criterion) -> Outcome<()> {
     let directory = tempfile::tempdir()?;
-    let engine = open(&directory, 64 << 20)?;
+    let engine = open(directory.path(), 64 << 20)?;
     for depth in [1, 64, 4_096] {
         let branches = trees::at_depth(&engine, depth, 1, ROLES)?;
         let mut number = 0;

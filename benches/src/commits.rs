@@ -9,6 +9,36 @@ use offshoot_engine::{BranchId, Engine};
 
 use crate::{Outcome, trees};
 
+/// Runs `work` by `threads` threads at once as long as there is `more`. Each call of both gets a number of its own, from 0 up, and `work` also
+/// the number of its thread. Gives how often `work` was done.
+///
+/// # Errors
+///
+/// What `work` fails with.
+pub fn at_once(
+    threads: usize,
+    more: impl Fn(u64) -> bool + Sync,
+    work: impl Fn(usize, u64) -> Outcome<()> + Sync,
+) -> Outcome<u64> {
+    let next = AtomicU64::new(0);
+    let run = |thread: usize| -> Outcome<u64> {
+        let mut done = 0;
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if !more(number) {
+                return Ok(done);
+            }
+            work(thread, number)?;
+            done += 1;
+        }
+    };
+    let run = &run;
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || run(thread))).collect();
+        running.into_iter().map(|thread| thread.join().map_err(|_| "a committing thread panicked")?).sum()
+    })
+}
+
 /// Commits `count` changes of single roles, `threads` at once, each on its own of `branches` or, where there are fewer, on one that it shares.
 /// Gives how many were acknowledged.
 ///
@@ -16,23 +46,9 @@ use crate::{Outcome, trees};
 ///
 /// What the engine fails with.
 pub fn commit(engine: &Engine, branches: &[BranchId], threads: usize, roles: u64, count: u64) -> Outcome<u64> {
-    let next = AtomicU64::new(0);
-    let work = |thread: usize| {
+    let put = |thread: usize, number: u64| {
         let branch = branches[thread % branches.len()];
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= count {
-                return Ok::<_, offshoot_engine::Error>(());
-            }
-            trees::put(engine, branch, number * 7_919 % roles, number)?;
-        }
+        Ok(trees::put(engine, branch, number * 7_919 % roles, number)?)
     };
-    let work = &work;
-    thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
-        for thread in running {
-            thread.join().map_err(|_| "a committing thread panicked")??;
-        }
-        Ok(count)
-    })
+    at_once(threads, |number| number < count, put)
 }

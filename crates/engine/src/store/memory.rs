@@ -61,7 +61,7 @@ impl MemoryStore {
     /// Makes all pending commits durable.
     pub fn sync(&self) {
         let _in_order = self.0.syncing.lock();
-        let commits = self.0.overlay.take();
+        let commits = self.0.overlay.take(usize::MAX);
         let mut map = self.0.overlay.base().0.write();
         for write in commits.iter().flat_map(|commit| commit.writes.iter()) {
             match write.value() {

@@ -4,8 +4,8 @@
 //!
 //! 1. Space for it is [reserved](space) in the journal's segments, so that a full disk is met now or not at all.
 //! 2. The overlay decides it against all that is pending, and queues it.
-//! 3. The committing thread takes all commits that wait, writes them as one [frame], makes that durable, and says so: readers see them,
-//!    waiters return.
+//! 3. Whoever waits for it takes all commits that are queued, writes them as one [frame], makes that durable, and says so: readers see them,
+//!    waiters return. What comes meanwhile is left to the committing thread.
 //! 4. The indexing thread applies them to the [index], batch by batch. Until then they are read from the overlay, whose size is bounded.
 //! 5. Now and then, by the bytes that were journaled, the index is made durable (a *checkpoint*) and all entries are written to a file (a
 //!    *snapshot*). Segments whose commits both have are used again.
@@ -46,7 +46,7 @@ pub(crate) use self::{
 use self::{
     notes::{Note, NoteFile},
     recover::Opened,
-    threads::Shared,
+    threads::{Shared, Writer},
 };
 use super::{
     Change, Commit, Sequence, Snapshot, Store, StoreError, Submitted, Ticket, View,
@@ -143,9 +143,10 @@ impl<H: IndexHome> JournaledStore<H> {
         let Opened { index, stamp, journal, space, commits, checkpoint, snapshot } =
             recover::open(&disk, &home, &sizes)?;
         let overlay = Overlay::new(index, stamp.sequence, sizes.pending_bytes, hot);
-        let shared = Arc::new(Shared::new(disk, sizes, overlay, space, stamp, snapshot));
+        let shared =
+            Arc::new(Shared::new(disk, sizes, overlay, space, Writer { journal, notes: commits, stamp }, snapshot));
         let threads = Threads {
-            commit: threads::spawn("offshoot-commit", &shared, move |shared| shared.commit(journal, commits, stamp))?,
+            commit: threads::spawn("offshoot-commit", &shared, |shared| shared.commit())?,
             index: threads::spawn("offshoot-index", &shared, move |shared| shared.index(checkpoint, stamp))?,
             space: threads::spawn("offshoot-space", &shared, |shared| shared.space().run())?,
             snapshot: threads::spawn("offshoot-snapshot", &shared, |shared| shared.snapshots())?,
@@ -223,7 +224,7 @@ impl<H: IndexHome> Store for JournaledStore<H> {
     }
 
     fn wait(&self, ticket: Ticket) -> Result<(), StoreError> {
-        self.shared.overlay().wait(ticket)
+        self.shared.wait(ticket)
     }
 
     fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError> {

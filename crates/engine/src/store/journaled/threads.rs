@@ -23,7 +23,7 @@ use super::{
     stamp::Stamp,
 };
 use crate::store::{
-    Commit, Direction, KeyRange, Sequence, Snapshot as _, StoreError, Submitted, View,
+    Commit, Direction, KeyRange, Sequence, Snapshot as _, StoreError, Submitted, Ticket, View,
     disk::Disk,
     overlay::{Overlay, Pending},
 };
@@ -37,6 +37,8 @@ pub(super) struct Shared<I> {
     sizes: Sizes,
     overlay: Overlay<I>,
     space: Arc<Space>,
+    /// Held while a group is made durable.
+    writer: Mutex<Writer>,
     applying: Applying,
     progress: Mutex<Progress>,
     /// A snapshot may be due, or the end.
@@ -44,6 +46,14 @@ pub(super) struct Shared<I> {
     is_closing: AtomicBool,
     checkpoints: AtomicU64,
     snapshots: AtomicU64,
+}
+
+/// What is needed to make commits durable.
+pub(super) struct Writer {
+    pub(super) journal: Journal,
+    pub(super) notes: NoteFile,
+    /// The state that is durable.
+    pub(super) stamp: Stamp,
 }
 
 /// How far everything is.
@@ -84,9 +94,10 @@ impl<I: Index> Shared<I> {
         sizes: Sizes,
         overlay: Overlay<I>,
         space: Arc<Space>,
-        stamp: Stamp,
+        writer: Writer,
         snapshot: Sequence,
     ) -> Self {
+        let stamp = writer.stamp;
         // Roughly what was journaled since the snapshot: what is needed of the journal.
         let journaled_bytes = space.bytes().0;
         let progress = Progress {
@@ -105,6 +116,7 @@ impl<I: Index> Shared<I> {
             sizes,
             overlay,
             space,
+            writer: Mutex::new(writer),
             applying: Applying::default(),
             progress: Mutex::new(progress),
             snapshot_work: Condvar::new(),
@@ -164,28 +176,54 @@ impl<I: Index> Shared<I> {
         self.overlay.fail(error);
     }
 
-    /// Makes commits durable, group by group, until the store is closed or fails.
-    pub(super) fn commit(&self, mut journal: Journal, mut notes: NoteFile, mut stamp: Stamp) -> Result<(), StoreError> {
-        let mut commit = || {
-            // Whatever waits is one group; the next one gathers while this one becomes durable.
-            while let Some(group) = self.overlay.wait_for_work(self.sizes.group_bytes) {
-                let after = stamp_after(stamp, &group);
-                let bytes = journal.append(&group, &after)?;
-                stamp = after;
-                notes.write(&Note { stamp, clean: None })?;
-                self.overlay.durable(&group);
-                self.note_frame(stamp, bytes);
-                let bytes = group.iter().map(|commit| commit.bytes).sum();
-                self.applying.push(Group { commits: group, after: stamp, bytes });
+    /// See [`crate::store::Store::wait`].
+    ///
+    /// Whoever waits alone writes the journal itself: to hand that to a thread and to be woken by it would take a large part of the time of a
+    /// commit.
+    pub(super) fn wait(&self, ticket: Ticket) -> Result<(), StoreError> {
+        if let Some(mut writer) = self.writer.try_lock() {
+            let written = self.write_group(&mut writer);
+            drop(writer);
+            if written {
+                // Those who came meanwhile wait for the committing thread.
+                self.overlay.call_for_work();
             }
-            notes.sync()
-        };
-        let ended = commit();
-        if let Err(error) = &ended {
-            self.fail(error);
+        }
+        self.overlay.wait(ticket)
+    }
+
+    /// Makes commits durable, group by group, until the store is closed or fails: those that come while others are written.
+    pub(super) fn commit(&self) -> Result<(), StoreError> {
+        while self.overlay.wait_for_work() {
+            let mut writer = self.writer.lock();
+            while self.write_group(&mut writer) {}
         }
         self.applying.close();
-        ended
+        self.writer.lock().notes.sync()
+    }
+
+    /// Makes durable what waits, as one group; whether there was anything.
+    fn write_group(&self, writer: &mut Writer) -> bool {
+        let group = self.overlay.take(self.sizes.group_bytes);
+        if group.is_empty() {
+            return false;
+        }
+        if let Err(error) = self.write(writer, group) {
+            self.fail(&error);
+        }
+        true
+    }
+
+    fn write(&self, writer: &mut Writer, group: Vec<Pending>) -> Result<(), StoreError> {
+        let after = stamp_after(writer.stamp, &group);
+        let bytes = writer.journal.append(&group, &after)?;
+        writer.stamp = after;
+        writer.notes.write(&Note { stamp: after, clean: None })?;
+        self.overlay.durable(&group);
+        self.note_frame(after, bytes);
+        let bytes = group.iter().map(|commit| commit.bytes).sum();
+        self.applying.push(Group { commits: group, after, bytes });
+        Ok(())
     }
 
     fn note_frame(&self, stamp: Stamp, bytes: u64) {

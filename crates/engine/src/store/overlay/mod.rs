@@ -273,15 +273,20 @@ impl<B: Base> Overlay<B> {
         self.state.read().durable
     }
 
-    /// All commits that wait, in their order, without waiting for one. Each call's commits must be published, or failed, before the next call's.
-    pub(crate) fn take(&self) -> Vec<Pending> {
-        self.queue.take()
+    /// The commits that wait, in their order, up to the one with which they have `max_bytes`. Each call's commits must be made durable, or failed,
+    /// before the next call's.
+    pub(crate) fn take(&self, max_bytes: usize) -> Vec<Pending> {
+        self.queue.take(max_bytes)
     }
 
-    /// Like [`Overlay::take`], but waits for the first, and takes no more once it has `max_bytes`; `None` once the overlay is closed and nothing
-    /// waits, or failed.
-    pub(crate) fn wait_for_work(&self, max_bytes: usize) -> Option<Vec<Pending>> {
-        self.queue.wait_for_work(max_bytes)
+    /// Wakes the thread that [waits for work](Overlay::wait_for_work), if there is any.
+    pub(crate) fn call_for_work(&self) {
+        self.queue.call_for_work();
+    }
+
+    /// Waits until somebody calls for work, or the overlay is closed or fails; whether commits wait.
+    pub(crate) fn wait_for_work(&self) -> bool {
+        self.queue.wait_for_work()
     }
 
     /// Says that these commits are durable: readers may see them. The base need not have them yet.

@@ -28,6 +28,8 @@ pub(crate) struct Pending {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Pending>,
+    /// The bytes of those that wait.
+    waiting_bytes: usize,
     /// The bytes of all commits that the base does not have yet.
     bytes: usize,
     durable: Sequence,
@@ -59,6 +61,9 @@ impl State {
     }
 }
 
+/// Which part of the bytes that may be pending is so much that it is not left to those who wait.
+const CROWD: usize = 4;
+
 /// The queue of pending commits, oldest first.
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -83,6 +88,9 @@ impl Queue {
     pub(super) fn wait_for_room(&self) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         let is_full = |state: &State| state.bytes > self.max_bytes;
+        if is_full(&state) {
+            self.work.notify_one();
+        }
         self.room
             .wait_while(&mut state, |state| is_full(state) && state.stalled.is_none() && state.refusal().is_none());
         let stalled = || if is_full(&state) { state.stalled.clone() } else { None };
@@ -94,25 +102,22 @@ impl Queue {
         self.state.lock().refusal().map_or(Ok(()), Err)
     }
 
+    /// Adds a commit. Whoever waits for it sees to it that it is taken; where many were added and nobody has waited yet, there is work at once.
     pub(super) fn push(&self, pending: Pending) {
         let mut state = self.state.lock();
         state.bytes += pending.bytes;
+        state.waiting_bytes += pending.bytes;
         state.waiting.push_back(pending);
-        self.work.notify_one();
+        if state.waiting_bytes > self.max_bytes / CROWD {
+            self.work.notify_one();
+        }
     }
 
-    /// All commits that wait, without waiting for one.
-    pub(super) fn take(&self) -> Vec<Pending> {
-        mem::take(&mut self.state.lock().waiting).into()
-    }
-
-    /// The commits that wait, up to the one with which they have `max_bytes`, as soon as there is one; `None` once the queue is closed and
-    /// empty, or failed.
-    pub(super) fn wait_for_work(&self, max_bytes: usize) -> Option<Vec<Pending>> {
+    /// The commits that wait, up to the one with which they have `max_bytes`; none after a failure.
+    pub(super) fn take(&self, max_bytes: usize) -> Vec<Pending> {
         let mut state = self.state.lock();
-        self.work.wait_while(&mut state, |state| state.waiting.is_empty() && state.refusal().is_none());
-        if state.failed.is_some() || state.waiting.is_empty() {
-            return None;
+        if state.failed.is_some() {
+            return Vec::new();
         }
         let (mut count, mut bytes) = (0, 0);
         while bytes < max_bytes
@@ -120,7 +125,22 @@ impl Queue {
         {
             (count, bytes) = (count + 1, bytes + commit.bytes);
         }
-        Some(state.waiting.drain(..count).collect())
+        state.waiting_bytes -= bytes;
+        state.waiting.drain(..count).collect()
+    }
+
+    /// Wakes the thread that waits for work, if there is any.
+    pub(super) fn call_for_work(&self) {
+        if !self.state.lock().waiting.is_empty() {
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits until there is work, as far as somebody calls for it, or the end; whether there is any.
+    pub(super) fn wait_for_work(&self) -> bool {
+        let mut state = self.state.lock();
+        self.work.wait_while(&mut state, |state| state.waiting.is_empty() && state.refusal().is_none());
+        state.failed.is_none() && !state.waiting.is_empty()
     }
 
     /// Says that all commits up to `durable` are durable.
@@ -149,6 +169,7 @@ impl Queue {
         let mut state = self.state.lock();
         state.failed.get_or_insert_with(|| cause.poison());
         state.waiting.clear();
+        state.waiting_bytes = 0;
         self.work.notify_all();
         self.room.notify_all();
         wake(mem::take(&mut state.waiters), state);

@@ -63,7 +63,7 @@ fn submit(overlay: &Hookable, value: &'static str, keys: &[&'static str]) {
 
 /// Writes what is pending to the base.
 fn apply(overlay: &Hookable) -> Vec<Pending> {
-    let commits = overlay.take();
+    let commits = overlay.take(usize::MAX);
     let mut entries = overlay.base().entries.write();
     for write in commits.iter().flat_map(|commit| commit.writes.iter()) {
         match write.value() {
