@@ -72,7 +72,7 @@ impl Finding {
             (Some(Key::Branch(_)), _) => {
                 "reads of the branch may fail or leave out commits, and a write to it may overwrite some"
             }
-            (Some(Key::Node(..)), _) => "no version needs it: nothing is lost",
+            (Some(Key::Node(..)), _) => "no version lost anything by it",
             (Some(Key::Record(..)), Problem::Damaged) => "the record cannot be read",
             (Some(Key::Record(..)), _) => "the record can be read, but not be written again as it is",
             (Some(Key::Instant(..)), Problem::Damaged) => "reads do not need its value: nothing is lost",

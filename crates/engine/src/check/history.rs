@@ -109,11 +109,11 @@ impl History<'_> {
 
     fn check_record(&mut self, key: &Bytes, record: &record::Branch) {
         let (head, own) = (record.head, self.id.number());
-        let newest = self.branch.versions.last().map(|version| version.lsn);
-        if let Some(newest) = newest
-            && (head.owner, head.lsn) != (own, newest.get())
+        // A head after the newest version is one that is missing, which is found by itself.
+        if let Some(newest) = self.branch.versions.last()
+            && (head.owner != own || newest.lsn.get() > head.lsn)
         {
-            let head = Lsn::new(head.lsn);
+            let (head, newest) = (Lsn::new(head.lsn), newest.lsn);
             self.contradict(key, format!("its head is the version at LSN {head}, but its newest one is at {newest}"));
         }
         if let Some(content) = self.refer(head, true)

@@ -19,9 +19,9 @@
 //!
 //! # What it costs
 //!
-//! Each value is read once, in the order of the keys, in one range read. What is kept in memory until the end: about 40 bytes for each node, 4 for each
-//! reference from a node to a child, about 100 for each version, a few hundred for each branch; and of one namespace at a time, the first
-//! and the last key below each node.
+//! Each value is read once, in the order of the keys, in one range read; where several engines have written to the store, some nodes twice. What
+//! is kept in memory until the end: about 50 bytes for each node, 4 for each reference from a node to a child, about 100 for each version, a
+//! few hundred for each branch; and of one namespace at a time, the first and the last key below each node.
 //!
 //! # What it cannot find
 //!
@@ -31,7 +31,8 @@
 //! - the dates of the mark, of namespaces and of deletions;
 //! - an advance of a branch's LSN without a version that was undone;
 //! - the record of a branch without versions of its own, where nothing was forked from it: that it is missing, or another possible one;
-//!   likewise its mark when it was deleted, and the record or the mark of a namespace that has nothing in it;
+//!   likewise its mark when it was deleted, the marks of branches in a deleted namespace, and the record or the mark of a namespace that has
+//!   nothing in it;
 //! - a version that is neither a branch's head nor the origin of a fork: that it is missing together with its entry by instant, or that it is another one
 //!   with the same instant;
 //! - a node that no version leads to: that it is missing, or another one.
@@ -88,7 +89,7 @@ pub fn check(store: &dyn Store, progress: &mut dyn FnMut(Progress)) -> Result<Re
     let mut so_far = Progress::default();
     for entry in snapshot.range(&KeyRange::ALL, Direction::Ascending) {
         let (key, value) = entry?;
-        scan.add(&key, &value)?;
+        scan.add(snapshot.as_ref(), &key, &value)?;
         so_far.keys += 1;
         so_far.bytes += (key.len() + value.len()) as u64;
         if so_far.keys.is_multiple_of(KEYS_PER_PROGRESS) {

@@ -1,7 +1,8 @@
 //! The nodes of all maps, each read once.
 //!
-//! A node is made after its children, and has a greater id: in the order of keys, children come first. So what a node refers to
-//! was read before, and each reference is checked when the one who refers is read, however many refer to the same node.
+//! A node is made after its children, and mostly has a greater id: in the order of keys, children come first. So what a node refers to
+//! was read before, and each reference is checked when the one who refers is read, however many refer to the same node. Where several engines
+//! write to one store, each has a block of ids, and a child's may be the greater one: such a child is read early.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -22,6 +23,7 @@ use crate::{
         record,
     },
     error::Error,
+    store::Snapshot,
     tree::{Child, ENTRY_OVERHEAD_BYTES, Limits, Node},
 };
 
@@ -37,7 +39,8 @@ impl NodeIndex {
 
 /// What is kept of a node.
 struct Seen {
-    id: NodeId,
+    /// The id, or that of the node for whose sake it was read early: the order of `Nodes::seen`.
+    order: NodeId,
     /// None where the envelope is damaged.
     checksum: Option<Checksum>,
     /// None where the node does not decode.
@@ -69,6 +72,10 @@ pub(super) struct Nodes {
     seen: Vec<Seen>,
     /// The children of each node, one node after the other.
     edges: Vec<NodeIndex>,
+    /// The nodes that were read early.
+    early: HashMap<(NamespaceId, NodeId), NodeIndex>,
+    /// The node that is being read, then the child that is read early for its sake, and so on.
+    path: Vec<NodeId>,
     /// Where each namespace's nodes begin.
     starts: BTreeMap<NamespaceId, usize>,
     /// The bounds of the nodes of the namespace that is being read; only nodes refer to bounds, and only within their namespace.
@@ -76,6 +83,12 @@ pub(super) struct Nodes {
     /// Why nodes cannot be read, or what is below them.
     damage: HashMap<NodeIndex, Causes>,
 }
+
+/// No map is so high.
+const MAX_HEIGHT: usize = 64;
+
+/// All references to a node that is another one are one finding.
+const REPLACED: &str = "the node is valid, but not the one that is referred to";
 
 /// A node that is being read.
 #[derive(Clone, Copy)]
@@ -86,15 +99,29 @@ pub(super) struct Entry<'a> {
     pub(super) value: &'a Bytes,
 }
 
+/// What reading a node needs and adds to.
+pub(super) struct Reading<'a> {
+    pub(super) snapshot: &'a dyn Snapshot,
+    pub(super) maps: &'a mut Maps,
+    pub(super) findings: &'a mut Findings,
+}
+
 impl Nodes {
-    /// Reads a node, and checks its references to its children.
-    pub(super) fn add(&mut self, entry: Entry<'_>, maps: &mut Maps, findings: &mut Findings) -> Result<(), Error> {
-        let index = u32::try_from(self.seen.len()).map_err(|_| Error::Internal("no check of 2^32 nodes"))?;
-        let index = NodeIndex(index);
+    /// Takes the next node in the order of keys, and checks its references to its children.
+    pub(super) fn add(&mut self, entry: Entry<'_>, reading: &mut Reading<'_>) -> Result<(), Error> {
+        if self.early.contains_key(&(entry.namespace, entry.id)) {
+            return Ok(());
+        }
         if self.starts.last_key_value().is_none_or(|(last, _)| *last != entry.namespace) {
             self.starts.insert(entry.namespace, self.seen.len());
             self.bounds = Bounds::default();
         }
+        self.read(entry, reading)?;
+        Ok(())
+    }
+
+    fn read(&mut self, entry: Entry<'_>, reading: &mut Reading<'_>) -> Result<NodeIndex, Error> {
+        self.path.push(entry.id);
         let (checksum, node) = match envelope::open(entry.key, entry.value) {
             Ok((payload, checksum)) => (Some(checksum), Node::decode(payload.clone()).ok_or_else(|| fault(&payload))),
             Err(Error::Corrupt { what, .. }) => (None, Err((Problem::Damaged, what))),
@@ -104,25 +131,39 @@ impl Nodes {
         let (mut level, mut is_small) = (None, false);
         match node {
             Err((problem, what)) => {
-                causes.add(findings.add(entry.key, problem, what));
+                causes.add(reading.findings.add(entry.key, problem, what));
                 self.bounds.push(&[], &[]);
             }
             Ok(node) => {
-                maps.count_node(node.level(), node.bytes().len());
+                reading.maps.count_node(node.level(), node.bytes().len());
                 level = Some(node.level());
                 is_small = page_bytes(&node) < Limits::DEFAULT.min_bytes;
                 match node.level() {
-                    0 => self.add_leaf(entry, &node, findings),
-                    _ => self.add_inner(entry, &node, &mut causes, findings),
+                    0 => self.add_leaf(entry, &node, reading.findings),
+                    _ => self.add_inner(entry, &node, &mut causes, reading)?,
                 }
             }
         }
+        let index = u32::try_from(self.seen.len()).map_err(|_| Error::Internal("no check of 2^32 nodes"))?;
+        let index = NodeIndex(index);
         if !causes.is_empty() {
             self.damage.insert(index, causes);
         }
         let bytes = u32::try_from(entry.key.len() + entry.value.len()).unwrap_or(u32::MAX);
-        let (id, edges_end, use_) = (entry.id, self.edges.len(), Use::Garbage);
-        self.seen.push(Seen { id, checksum, level, bytes, edges_end, is_small, is_child: false, use_ });
+        self.path.pop();
+        let order = self.path.first().copied().unwrap_or(entry.id);
+        let (edges_end, use_) = (self.edges.len(), Use::Garbage);
+        self.seen.push(Seen { order, checksum, level, bytes, edges_end, is_small, is_child: false, use_ });
+        Ok(index)
+    }
+
+    /// Reads a node before its turn, if it is there.
+    fn read_early(&mut self, namespace: NamespaceId, id: NodeId, reading: &mut Reading<'_>) -> Result<(), Error> {
+        let key = key::node(namespace, id);
+        if let Some(value) = reading.snapshot.get(&key)? {
+            let index = self.read(Entry { namespace, id, key: &key, value: &value }, reading)?;
+            self.early.insert((namespace, id), index);
+        }
         Ok(())
     }
 
@@ -137,20 +178,33 @@ impl Nodes {
         }
     }
 
-    fn add_inner(&mut self, entry: Entry<'_>, node: &Node, causes: &mut Causes, findings: &mut Findings) {
+    fn add_inner(
+        &mut self,
+        entry: Entry<'_>,
+        node: &Node,
+        causes: &mut Causes,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), Error> {
+        // The children that are read early have edges of their own, which come first.
+        let mut edges = Vec::with_capacity(node.len());
         let mut last = Vec::new();
         for at in 0..node.len() {
             last = node.key(at).to_vec();
             let Some(child) = node.child(at) else { continue };
-            if child.id.0 >= entry.id.0 {
-                let what = format!("entry {at} refers to node {}, which is not older than the node itself", child.id.0);
-                causes.add(findings.add(entry.key, Problem::Disorder, what));
+            if let Some(cause) = self.endless(entry, child, reading.findings) {
+                causes.add(cause);
                 continue;
             }
+            // What comes before the first node of the path was read, if it is there.
+            let is_unread = self.path.first().is_some_and(|first| child.id.0 > first.0);
+            if is_unread && self.find(entry.namespace, child.id).is_none() {
+                self.read_early(entry.namespace, child.id, reading)?;
+            }
+            let findings = &mut *reading.findings;
             let found = self.refer(entry.namespace, child, findings);
             found.cause.into_iter().for_each(|cause| causes.add(cause));
             let Some(index) = found.index else { continue };
-            self.edges.push(index);
+            edges.push(index);
             self.seen[index.get()].is_child = true;
             causes.add_all(self.damage(index));
             if found.cause.is_none()
@@ -163,7 +217,19 @@ impl Nodes {
                 last = below.to_vec();
             }
         }
+        self.edges.extend(edges);
         self.bounds.push(node.key(0), &last);
+        Ok(())
+    }
+
+    /// What is wrong where the map goes on without end, if it does.
+    fn endless(&self, entry: Entry<'_>, child: Child, findings: &mut Findings) -> Option<Cause> {
+        if self.path.contains(&child.id) {
+            // A node cannot hold a checksum of itself: the one that was meant is another.
+            return Some(findings.add(&key::node(entry.namespace, child.id), Problem::Replaced, REPLACED));
+        }
+        let is_endless = self.path.len() > MAX_HEIGHT;
+        is_endless.then(|| findings.add(entry.key, Problem::Disorder, "the node is deeper in its map than any can be"))
     }
 
     /// What is wrong with a child in its place below `node`, if anything.
@@ -190,7 +256,7 @@ impl Nodes {
         let checksum = self.seen[index.get()].checksum;
         let cause = checksum.is_some_and(|checksum| checksum != child.checksum).then(|| {
             let key = key::node(namespace, child.id);
-            findings.add(&key, Problem::Replaced, "the node is valid, but not the one that is referred to")
+            findings.add(&key, Problem::Replaced, REPLACED)
         });
         Found { index: Some(index), cause }
     }
@@ -210,8 +276,14 @@ impl Nodes {
         let start = *self.starts.get(&namespace)?;
         let later = (Bound::Excluded(namespace), Bound::Unbounded);
         let end = self.starts.range(later).next().map_or(self.seen.len(), |(_, start)| *start);
-        let at = self.seen[start..end].binary_search_by_key(&id.0, |seen| seen.id.0).ok()?;
-        u32::try_from(start + at).ok().map(NodeIndex)
+        if let Some(index) = self.early.get(&(namespace, id)) {
+            return Some(*index);
+        }
+        // Those that were read early stand before the one for whose sake that was.
+        let nodes = &self.seen[start..end];
+        let at = nodes.partition_point(|seen| seen.order.0 <= id.0).checked_sub(1)?;
+        let index = u32::try_from(start + at).ok().map(NodeIndex);
+        index.filter(|_| nodes[at].order == id)
     }
 
     /// The first and the last key below a node of the namespace that is being read.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{
     findings::{Causes, Findings, Problem},
     key::{Key, Kind},
-    nodes::{Entry, NodeIndex, Nodes},
+    nodes::{Entry, NodeIndex, Nodes, Reading},
     report::Report,
 };
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
         record,
     },
     error::Error,
+    store::Snapshot,
     tree::{Child, Node},
 };
 
@@ -107,8 +108,8 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Takes the next entry of the store.
-    pub(super) fn add(&mut self, key: &Bytes, value: &Bytes) -> Result<(), Error> {
+    /// Takes the next entry of the store, of which `snapshot` has all.
+    pub(super) fn add(&mut self, snapshot: &dyn Snapshot, key: &Bytes, value: &Bytes) -> Result<(), Error> {
         let parsed = Key::parse(key);
         let bytes = (key.len() + value.len()) as u64;
         self.report.counts.entry(parsed.map_or(Kind::Unknown, Key::kind)).or_default().add(bytes);
@@ -128,7 +129,11 @@ impl Scan {
                 let slot = self.open(key, value);
                 self.branches.entry(id).or_default().live = slot;
             }
-            Key::Node(namespace, id) => self.add_node(namespace, id, key, value)?,
+            Key::Node(namespace, id) => {
+                let (maps, findings) = (&mut self.report.maps, &mut self.findings);
+                let mut reading = Reading { snapshot, maps, findings };
+                self.nodes.add(Entry { namespace, id, key, value }, &mut reading)?;
+            }
             Key::Record(namespace, ..) => self.add_record(namespace, key, value),
             Key::Instant(branch, micros, lsn) => self.add_instant(branch, micros, lsn, key, value),
             Key::Version(branch, lsn) => self.add_version(branch, lsn, key, value),
@@ -149,10 +154,6 @@ impl Scan {
                 Slot::Damaged
             }
         }
-    }
-
-    fn add_node(&mut self, namespace: NamespaceId, id: NodeId, key: &Bytes, value: &Bytes) -> Result<(), Error> {
-        self.nodes.add(Entry { namespace, id, key, value }, &mut self.report.maps, &mut self.findings)
     }
 
     fn add_record(&mut self, namespace: NamespaceId, key: &Bytes, value: &Bytes) {

@@ -120,20 +120,16 @@ impl Scan {
         (self.report.waiting, self.report.garbage) = (waiting, uses.garbage);
     }
 
-    /// The versions of others that living branches refer to.
+    /// The versions of others that living branches begin with. Their heads are those, or their own.
     fn inherited(&self) -> HashSet<(BranchId, Lsn)> {
-        let mut inherited = HashSet::new();
-        for (id, branch) in &self.branches {
-            let Some(record) = branch.live.read() else { continue };
-            let mut add = |version: record::VersionRef| {
-                inherited.insert((BranchId::new(id.namespace(), version.owner), Lsn::new(version.lsn)))
-            };
-            add(record.head);
-            if let record::First::Fork { version, .. } = record.first {
-                add(version);
+        let records = self.branches.iter().filter_map(|(id, branch)| Some((id, branch.live.read()?)));
+        let origins = records.filter_map(|(id, record)| match record.first {
+            record::First::Fork { version, .. } => {
+                Some((BranchId::new(id.namespace(), version.owner), Lsn::new(version.lsn)))
             }
-        }
-        inherited
+            record::First::Root { .. } => None,
+        });
+        origins.collect()
     }
 }
 
