@@ -1,9 +1,10 @@
 //! What a journaled store promises, on a simulated disk whose power fails, and with an index that loses what it likes.
 
 mod disk_full;
+pub(crate) mod files;
 mod power;
 mod sim_index;
-mod workload;
+pub(crate) mod workload;
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use super::{JournaledStore, Sizes};
 use crate::store::{StoreError, disk::sim::SimDisk, overlay::Hot};
 
 /// Sizes so small that a few dozen commits fill segments, make checkpoints and snapshots, and use segments again.
-fn small_sizes() -> Sizes {
+pub(crate) fn small_sizes() -> Sizes {
     Sizes {
         segment_bytes: 6 * 4096,
         group_bytes: 2048,
