@@ -201,6 +201,8 @@ struct Recovery<'a, H> {
     notes: Notes,
     store: u64,
     snapshot: Option<Sequence>,
+    /// Why the snapshot is of no use, if that is known already.
+    damaged_snapshot: Option<StoreError>,
     scan: Scan,
     /// The newest state that is known; what it is made of may be missing.
     end: Option<Stamp>,
@@ -237,12 +239,20 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
             );
         }
         let mut end = scan.end().into_iter().chain(checkpoint).max_by_key(|stamp| stamp.sequence);
-        if end.is_none()
-            && let Some(sequence) = snapshot
+        // Where journal and checkpoint are damaged, the snapshot may be what is newest.
+        let mut damaged_snapshot = None;
+        if let Some(sequence) = snapshot
+            && end.is_none_or(|end| end.sequence < sequence)
         {
-            end = Some(snapshots::verify(disk, store, sequence)?);
+            match snapshots::verify(disk, store, sequence) {
+                Ok(stamp) => end = Some(stamp),
+                Err(error) => {
+                    tracing::error!(%error, "the newest snapshot cannot be used");
+                    damaged_snapshot = Some(error);
+                }
+            }
         }
-        Ok(Self { disk, home, sizes, notes, store, snapshot, scan, end })
+        Ok(Self { disk, home, sizes, notes, store, snapshot, damaged_snapshot, scan, end })
     }
 
     fn run(mut self) -> Result<Opened<H::Index>, StoreError> {
@@ -260,7 +270,8 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                 stamp.sequence
             }
         };
-        if !self.scan.damages.is_empty() || self.leads(snapshot) != Some(stamp.sequence) {
+        let goes_on = self.scan.newest() == stamp.sequence && self.leads(snapshot) == Some(stamp.sequence);
+        if !goes_on || !self.scan.damages.is_empty() {
             self.put_journal_aside()?;
         }
         let (active, position, previous, space) = self.segments()?;
@@ -280,7 +291,8 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         Ok(Opened { index, stamp, journal, space, commits, checkpoint, snapshot })
     }
 
-    /// The commit that the journal leads to from `from`; none where some in between cannot be read.
+    /// The commit that the journal leads to from `from`, which is that one where the journal has nothing newer; none where some in between
+    /// cannot be read.
     fn leads(&self, from: Sequence) -> Option<Sequence> {
         self.scan.follows(from).then(|| self.scan.newest().max(from))
     }
@@ -417,18 +429,19 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
 
     /// Why nothing can be opened.
     fn refusal(&self, acknowledged: Sequence, rebuilding: Option<StoreError>) -> StoreError {
-        let found = self.end.map_or(Sequence::ZERO, |end| end.sequence);
-        match (rebuilding, self.scan.damages.first()) {
-            (None, None) if found < acknowledged => StoreError::RolledBack { expected: acknowledged, found },
-            (rebuilding, damage) => {
-                let damage = damage.map(ToString::to_string);
-                let reason = rebuilding.map(|error| error.to_string()).filter(|text| Some(text) != damage.as_ref());
-                let reasons: Vec<String> = damage.into_iter().chain(reason).collect();
-                let what =
-                    format!("{}; and the index does not have everything that was acknowledged", reasons.join("; "));
-                StoreError::Corrupt { what }
-            }
+        let damage = self.scan.damages.first().map(ToString::to_string);
+        let errors = [rebuilding, self.damaged_snapshot.clone()].into_iter().flatten().map(|error| match error {
+            StoreError::Corrupt { what } => what,
+            error => error.to_string(),
+        });
+        let mut reasons: Vec<String> = damage.into_iter().chain(errors).collect();
+        reasons.dedup();
+        if reasons.is_empty() {
+            let found = self.end.map_or(Sequence::ZERO, |end| end.sequence);
+            return StoreError::RolledBack { expected: acknowledged, found };
         }
+        let what = format!("{}; and the index does not have everything that was acknowledged", reasons.join("; "));
+        StoreError::Corrupt { what }
     }
 
     /// Gives all segments other names, so that a new journal begins; nothing is removed.

@@ -91,13 +91,12 @@ impl Scan {
         self.end().map_or(self.floor, |end| end.sequence)
     }
 
-    /// Whether the frames have all commits after `sequence`, which is not before the floor, up to the newest.
+    /// Whether the frames have all commits after `sequence` that there are.
     pub(crate) fn follows(&self, sequence: Sequence) -> bool {
         let mut needed = self.frames.iter().filter(|frame| frame.head.after.sequence > sequence);
-        match needed.next() {
-            None => sequence <= self.newest(),
-            Some(first) => first.head.first <= sequence.next() && needed.all(|frame| frame.is_linked),
-        }
+        let begins = needed.next().is_none_or(|first| first.head.first <= sequence.next());
+        // What came before the floor was not looked at.
+        sequence >= self.floor && begins && needed.all(|frame| frame.is_linked)
     }
 
     /// Where the next frame goes: a segment and a byte in it; none where there is no segment at all.
