@@ -463,7 +463,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         let mut found = space::Found { next_number: self.scan.next_number.max(1), ..space::Found::default() };
         found.spares =
             self.scan.spares.iter().map(|(number, bytes)| Spare { number: *number, bytes: *bytes }).collect();
-        let (active, position) = match self.scan.position() {
+        let (mut active, position) = match self.scan.position() {
             Some((number, position)) => (self.open_segment(number)?, position),
             None => {
                 let number = found.next_number;
@@ -481,6 +481,8 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                 found.full.push_back(Full { number: segment.number, bytes: segment.bytes, last: segment.last });
             }
         }
+        // A segment may have been cut right behind its last frame.
+        active.bytes = active.bytes.max(position);
         found.rest = active.bytes - position;
         let previous = self.scan.frames.last().map_or(0, |frame| frame.head.checksum);
         let space = Space::new(Arc::clone(self.disk), self.sizes.segment_bytes, self.sizes.reserve_bytes, found);

@@ -195,7 +195,8 @@ impl Reader {
         self.scan.next_number = self.scan.next_number.max(number + 1);
         self.scan.segments.push(ScannedSegment { number, bytes: bytes.len() as u64, last: Sequence::ZERO });
         let mut position = 0;
-        while let Some(rest) = bytes.get(position..).filter(|rest| rest.len() >= PAGE_BYTES) {
+        // What is left of a page at the end of a segment that was cut may still be a frame.
+        while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
             position += match self.frame(number, position as u64, rest) {
                 Some(length) => length,
                 None => {
