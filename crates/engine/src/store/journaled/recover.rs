@@ -5,7 +5,8 @@
 //! 1. An index whose files are as a clean close left them.
 //! 2. An index that has, after the journal was applied to it again from its checkpoint, the entries that the journal's digest says.
 //! 3. A new index, made from the snapshot and the journal.
-//! 4. Where the journal is damaged: an index that holds what its own stamp says, if nothing newer is known to have been acknowledged.
+//! 4. Where the journal is damaged: an index that holds what its own stamp says, if the journal leads from there to all that is known to have
+//!    been acknowledged.
 //!
 //! Otherwise the store is refused with what is lost; nothing of it was changed then.
 
@@ -327,7 +328,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                 }
             }
         }
-        if let Some((index, stamp)) = self.verified_by_itself(acknowledged.max(self.scan.newest())) {
+        if let Some((index, stamp)) = self.verified_by_itself(acknowledged) {
             tracing::warn!(commits = %stamp.sequence, "the journal is damaged, but the index has everything");
             return Ok((index, stamp));
         }
@@ -410,16 +411,32 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         Ok((index, stamp))
     }
 
-    /// The index that is there, if it holds what its own stamp says and nothing newer is known.
-    fn verified_by_itself(&self, newest: Sequence) -> Option<(H::Index, Stamp)> {
+    /// The index that is there, if it holds what its own stamp says, and the journal leads from there to all that was acknowledged.
+    fn verified_by_itself(&self, acknowledged: Sequence) -> Option<(H::Index, Stamp)> {
         let index = self.open_index()?;
         let verified = || {
-            let stamp = index.stamp()?.filter(|stamp| stamp.store == self.store && stamp.sequence >= newest);
-            let Some(stamp) = stamp else { return Ok(None) };
-            Ok::<_, StoreError>((index.digest()? == stamp.digest).then_some(stamp))
+            let Some(held) = self.stamp_of(&index) else { return Ok(None) };
+            let has_all = self.leads(held.sequence).is_some_and(|newest| newest >= acknowledged);
+            if !has_all || index.digest()? != held.digest {
+                return Ok::<_, StoreError>(None);
+            }
+            let Some(end) = self.scan.end().filter(|end| end.sequence > held.sequence) else { return Ok(Some(held)) };
+            self.apply_frames(&index, held.sequence)?;
+            Ok((index.digest()? == end.digest).then_some(end))
         };
         match verified() {
             Ok(stamp) => stamp.map(|stamp| (index, stamp)),
+            Err(error) => {
+                tracing::error!(%error, "the index cannot be read");
+                None
+            }
+        }
+    }
+
+    /// The state that an index of this store notes.
+    fn stamp_of(&self, index: &H::Index) -> Option<Stamp> {
+        match index.stamp() {
+            Ok(stamp) => stamp.filter(|stamp| stamp.store == self.store),
             Err(error) => {
                 tracing::error!(%error, "the index cannot be read");
                 None
