@@ -260,6 +260,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         for damage in &self.scan.damages {
             tracing::error!(%damage, "the journal is damaged");
         }
+        self.settle_newest_frame()?;
         let (index, stamp) = self.index()?;
         index.sync()?;
         let leads_here = |from: Sequence| self.leads(from) == Some(stamp.sequence);
@@ -489,8 +490,6 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                 (created.map_err(StoreError::io("create a segment of the journal"))?, 0)
             }
         };
-        self.settle_newest_frame(&active)
-            .map_err(StoreError::io(format!("write segment {} of the journal", active.number)))?;
         for segment in &self.scan.segments {
             if segment.number > active.number && found.next.is_none() && segment.bytes >= self.sizes.segment_bytes {
                 found.next = Some(self.open_segment(segment.number)?);
@@ -515,14 +514,19 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
     }
 
     /// Writes the newest frame once more, with the same bytes, and makes it durable. It may never have been: a killed process did not wait for
-    /// that, and after a failed attempt the operating system shows bytes that the disk does not have.
-    fn settle_newest_frame(&self, active: &Segment) -> io::Result<()> {
-        if let Some(frame) = self.scan.frames.last() {
+    /// that, and after a failed attempt the operating system shows bytes that the disk does not have. The index must not be ahead of it.
+    fn settle_newest_frame(&self) -> Result<(), StoreError> {
+        let Some(frame) = self.scan.frames.last() else { return Ok(()) };
+        let name = space::name(frame.segment);
+        let settle = || {
+            let file = self.disk.open(&name)?;
             let mut bytes = vec![0; frame.head.frame_bytes()];
-            let length = active.file.read_at(&mut bytes, frame.position)?;
-            active.file.write_at(&bytes[..length], frame.position)?;
-        }
-        active.file.sync()
+            let length = file.read_at(&mut bytes, frame.position)?;
+            bytes.truncate(length);
+            file.write_at(&bytes, frame.position)?;
+            file.sync()
+        };
+        settle().map_err(StoreError::io(format!("write {name}")))
     }
 }
 
