@@ -20,7 +20,7 @@ use super::{
     Sizes, expected,
     index::{Index, IndexHome},
     journal::Journal,
-    notes::{self, Found, Note, NoteFile},
+    notes::{self, Fingerprint, Found, Note, NoteFile},
     scan::{self, Scan},
     snapshots,
     space::{self, Full, Segment, Space, Spare},
@@ -301,25 +301,24 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
 
     /// An index that holds all that was acknowledged, and its state.
     fn index(&mut self) -> Result<(H::Index, Stamp), StoreError> {
-        let acknowledged = self.notes.acknowledged();
         let clean = self.notes.checkpoint.as_ref().and_then(|(_, note)| note.clean.map(|files| (files, note.stamp)));
         if let Some((files, stamp)) = clean {
-            let is_as_closed =
-                self.home.fingerprint()? == files && stamp.sequence >= acknowledged.max(self.scan.newest());
-            self.mark_open(stamp)?;
-            if is_as_closed && let Some(index) = self.open_index() {
+            if let Some(index) = self.as_closed(&files, stamp)? {
                 return Ok((index, stamp));
             }
             tracing::error!("the index is not as a clean close left it; making it anew");
         }
-        // The journal has all that was acknowledged.
-        let end = self.end.filter(|end| end.sequence >= acknowledged);
+        let index = self.open_index();
+        let held = index.as_ref().and_then(|index| self.stamp_of(index));
+        // The index only ever gets what is durable in the journal, so what it has was there.
+        let acknowledged = self.notes.acknowledged().max(held.map_or(Sequence::ZERO, |held| held.sequence));
         let mut refusal = None;
-        if let Some(end) = end {
-            if clean.is_none()
-                && let Some(index) = self.replayed(&end)
-            {
-                return Ok((index, end));
+        if let Some(end) = self.end.filter(|end| end.sequence >= acknowledged) {
+            match index {
+                Some(index) if clean.is_none() && held.is_some() && self.replay(&index, &end) => {
+                    return Ok((index, end));
+                }
+                index => drop(index),
             }
             match self.rebuilt(&end) {
                 Ok(rebuilt) => return Ok(rebuilt),
@@ -328,12 +327,22 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                     refusal = Some(error);
                 }
             }
+        } else {
+            drop(index);
         }
         if let Some((index, stamp)) = self.verified_by_itself(acknowledged) {
             tracing::warn!(commits = %stamp.sequence, "the journal is damaged, but the index has everything");
             return Ok((index, stamp));
         }
         Err(self.refusal(acknowledged, refusal))
+    }
+
+    /// The index that is there, if its files are as a clean close left them, and nothing newer is known.
+    fn as_closed(&mut self, files: &Fingerprint, stamp: Stamp) -> Result<Option<H::Index>, StoreError> {
+        let is_as_closed =
+            self.home.fingerprint()? == *files && stamp.sequence >= self.notes.acknowledged().max(self.scan.newest());
+        self.mark_open(stamp)?;
+        Ok(if is_as_closed { self.open_index() } else { None })
     }
 
     /// From here on the index's files change.
@@ -354,27 +363,23 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         }
     }
 
-    /// The index that is there with the journal applied again, if it then holds what `end` says.
-    fn replayed(&self, end: &Stamp) -> Option<H::Index> {
-        let from = self.notes.checkpoint.as_ref().map(|(_, note)| note.stamp.sequence).or(self.snapshot)?;
+    /// Applies the journal to the index again, from its checkpoint on; whether it then holds what `end` says.
+    fn replay(&self, index: &H::Index, end: &Stamp) -> bool {
+        let checkpoint = self.notes.checkpoint.as_ref().map(|(_, note)| note.stamp.sequence);
+        let Some(from) = checkpoint.or(self.snapshot) else { return false };
         if self.leads(from) != Some(end.sequence) {
-            return None;
+            return false;
         }
-        let index = self.open_index()?;
         let replay = || {
-            if index.stamp()?.is_none_or(|stamp| stamp.store != self.store) {
-                return Ok::<_, StoreError>(false);
-            }
-            self.apply_frames(&index, from)?;
-            Ok(index.digest()? == end.digest)
+            self.apply_frames(index, from)?;
+            Ok::<_, StoreError>(index.digest()? == end.digest)
         };
         match replay() {
-            Ok(true) => return Some(index),
+            Ok(true) => return true,
             Ok(false) => tracing::warn!("the index does not hold what the journal says; making it anew"),
             Err(error) => tracing::error!(%error, "the index cannot be used; making it anew"),
         }
-        drop(index);
-        None
+        false
     }
 
     fn apply_frames(&self, index: &H::Index, after: Sequence) -> Result<(), StoreError> {
