@@ -97,14 +97,19 @@ impl Notes {
         Ok(Self { checkpoint, commits, bare })
     }
 
+    /// All that is noted.
+    fn noted(&self) -> impl Iterator<Item = Stamp> {
+        let files = [&self.checkpoint, &self.commits].into_iter().flatten();
+        files.map(|(_, note)| note.stamp).chain(self.bare)
+    }
+
     fn store(&self) -> Option<u64> {
         self.checkpoint.as_ref().or(self.commits.as_ref()).map(|(_, note)| note.stamp.store)
     }
 
     /// The newest commit that is known to have been acknowledged.
     fn acknowledged(&self) -> Sequence {
-        let noted = [&self.checkpoint, &self.commits].into_iter().flatten().map(|(_, note)| note.stamp.sequence);
-        noted.chain(self.bare.map(|stamp| stamp.sequence)).max().unwrap_or_default()
+        self.noted().map(|stamp| stamp.sequence).max().unwrap_or_default()
     }
 }
 
@@ -217,6 +222,12 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         notes: Notes,
         store: u64,
     ) -> Result<Self, StoreError> {
+        if notes.noted().any(|stamp| stamp.store != store) {
+            let what = format!(
+                "the files {CHECKPOINT} and {COMMITS} are not both of this store; restore the whole directory from one backup"
+            );
+            return Err(StoreError::Corrupt { what });
+        }
         // A process that was killed may have left names that are not durable, and others will rely on them.
         for directory in [space::DIRECTORY, snapshots::DIRECTORY, ""] {
             disk.create_dir(directory)
