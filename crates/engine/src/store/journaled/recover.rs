@@ -56,19 +56,26 @@ pub(crate) fn open<H: IndexHome>(
     sizes: &Sizes,
 ) -> Result<Opened<H::Index>, StoreError> {
     let notes = Notes::read(disk)?;
-    if notes.checkpoint.is_none()
-        && let Some(bare) = notes.bare
-    {
-        return take_over(disk, home, sizes, &bare);
-    }
     let store = match notes.store() {
         Some(store) => Some(store),
-        None => snapshots::list(disk)?.last().and_then(|sequence| snapshots::store_of(disk, *sequence).ok()),
+        None => unnoted_store(disk, &notes)?,
     };
-    match store {
-        Some(store) => Recovery::read(disk, home, sizes, notes, store)?.run(),
-        None => create(disk, home, sizes),
+    match (store, notes.bare) {
+        (Some(store), _) => Recovery::read(disk, home, sizes, notes, store)?.run(),
+        (None, Some(bare)) => take_over(disk, home, sizes, &bare),
+        (None, None) => create(disk, home, sizes),
     }
+}
+
+/// The store that journal and snapshots are of, if there is one that was whole.
+fn unnoted_store(disk: &Arc<dyn Disk>, notes: &Notes) -> Result<Option<u64>, StoreError> {
+    let journal = scan::store_of(disk)?;
+    if journal.is_some() || notes.bare.is_some() {
+        // A takeover that was interrupted has no frames, but may have a snapshot.
+        return Ok(journal);
+    }
+    let newest = snapshots::list(disk)?.last().copied();
+    Ok(newest.and_then(|newest| snapshots::store_of(disk, newest).ok()))
 }
 
 /// What the files of notes say.
@@ -115,20 +122,17 @@ impl Notes {
 
 /// Makes a new store.
 fn create<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) -> Result<Opened<H::Index>, StoreError> {
-    let found = match home.open()? {
-        Some(index) => index.stamp()?,
-        None => None,
-    };
-    home.release()?;
-    if let Some(found) = found
-        && found.sequence > Sequence::ZERO
-    {
-        let what = format!(
-            "the index has {} commits, but the files that describe them, {COMMITS} and {CHECKPOINT}, are missing; restore the whole directory from a backup",
-            found.sequence
-        );
-        return Err(StoreError::Corrupt { what });
+    if let Some(index) = home.open()? {
+        let commits = index.stamp()?.map_or(Sequence::ZERO, |stamp| stamp.sequence);
+        let entries = index.digest()?.entries;
+        if commits > Sequence::ZERO || entries > 0 {
+            let what = format!(
+                "the index has {commits} commits and {entries} entries, but the files that describe them, {COMMITS} and {CHECKPOINT}, are missing; restore the whole directory from a backup"
+            );
+            return Err(StoreError::Corrupt { what });
+        }
     }
+    home.release()?;
     let stamp = Stamp { store: random_id(), sequence: Sequence::ZERO, digest: SetDigest::default() };
     let index = home.rebuild(&mut |index| index.apply(&mut std::iter::empty(), &stamp))?;
     lay_down(disk, sizes, index, stamp)

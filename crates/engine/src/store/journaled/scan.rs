@@ -137,6 +137,20 @@ pub(crate) fn scan(disk: &Arc<dyn Disk>, store: u64, floor: Sequence) -> Result<
     Ok(reader.finish())
 }
 
+/// The store that the journal is of, by the first whole frame; none where there is none.
+pub(crate) fn store_of(disk: &Arc<dyn Disk>) -> Result<Option<u64>, StoreError> {
+    for name in disk.list(space::DIRECTORY).map_err(StoreError::io("list the segments of the journal"))? {
+        if let Kind::Segment(number) = space::kind(&name) {
+            let bytes = read_segment(disk, number)?;
+            let mut pages = (0..bytes.len()).step_by(PAGE_BYTES).filter_map(|start| frame::decode(bytes.get(start..)?));
+            if let Some((head, _)) = pages.next() {
+                return Ok(Some(head.after.store));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// All bytes of a segment.
 pub(crate) fn read_segment(disk: &Arc<dyn Disk>, number: u64) -> Result<Vec<u8>, StoreError> {
     let name = space::name(number);
