@@ -487,8 +487,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         let failed = || StoreError::io("put the damaged journal aside");
         for name in self.disk.list(space::DIRECTORY).map_err(failed())? {
             if let space::Kind::Segment(number) = space::kind(&name) {
-                let aside = format!("{}/damaged-{number:016x}", space::DIRECTORY);
-                self.disk.rename(&space::name(number), &aside).map_err(failed())?;
+                self.disk.rename(&space::name(number), &space::damaged_name(number)).map_err(failed())?;
             }
         }
         self.disk.sync_dir(space::DIRECTORY).map_err(failed())?;

@@ -126,6 +126,8 @@ pub(crate) fn scan(disk: &Arc<dyn Disk>, store: u64, floor: Sequence) -> Result<
                 let path = format!("{}/{name}", space::DIRECTORY);
                 disk.remove(&path).map_err(StoreError::io(format!("remove {path}")))?;
             }
+            // Another one with this number would take its name.
+            Kind::Damaged(number) => scan.next_number = scan.next_number.max(number + 1),
             Kind::Other => {}
         }
     }

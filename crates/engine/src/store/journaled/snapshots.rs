@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::stamp::Stamp;
+use super::{space::hexadecimal, stamp::Stamp};
 use crate::store::{
     Sequence, StoreError,
     disk::{Disk, DiskFile},
@@ -26,8 +26,7 @@ pub(crate) fn name(sequence: Sequence) -> String {
 /// The sequences of the snapshots that are there, oldest first.
 pub(crate) fn list(disk: &Arc<dyn Disk>) -> Result<Vec<Sequence>, StoreError> {
     let names = disk.list(DIRECTORY).map_err(StoreError::io("list the snapshots"))?;
-    let sequences = names.iter().filter(|name| name.len() == 16).filter_map(|name| u64::from_str_radix(name, 16).ok());
-    Ok(sequences.map(Sequence::new).collect())
+    Ok(names.iter().filter_map(|name| hexadecimal(name)).map(Sequence::new).collect())
 }
 
 /// The store that the snapshot of the commit at `sequence` is of.
