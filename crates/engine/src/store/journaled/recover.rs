@@ -191,7 +191,7 @@ fn lay_down<I: Index>(disk: &Arc<dyn Disk>, sizes: &Sizes, index: I, stamp: Stam
 /// Writes a snapshot of an index that no one commits to; checks it against `stamp`.
 fn write_snapshot(disk: &Arc<dyn Disk>, index: &impl Index, stamp: &Stamp) -> Result<(), StoreError> {
     snapshots::write(disk, stamp, |writer| {
-        index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::store_error))
+        index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::unwritable))
     })?;
     snapshots::remove_older(disk, stamp.sequence)
 }
@@ -551,11 +551,12 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
 
 /// Puts all entries of a snapshot into a new index.
 pub(crate) fn load<I: Index>(index: &I, mut dump: DumpReader<impl io::Read>) -> Result<(), StoreError> {
+    let unreadable = snapshots::unreadable(dump.sequence());
     // The stamp that counts is noted when all is there.
     let unfinished = Stamp { store: dump.store_id(), sequence: Sequence::ZERO, digest: SetDigest::default() };
     let (mut writes, mut bytes) = (Vec::new(), 0);
     for entry in &mut dump {
-        let (key, value) = entry.map_err(snapshots::store_error)?;
+        let (key, value) = entry.map_err(&unreadable)?;
         bytes += key.len() + value.len();
         writes.push(Write::Create(key, value));
         if bytes >= LOAD_BYTES {
@@ -564,6 +565,6 @@ pub(crate) fn load<I: Index>(index: &I, mut dump: DumpReader<impl io::Read>) -> 
             bytes = 0;
         }
     }
-    dump.finish().map_err(snapshots::store_error)?;
+    dump.finish().map_err(&unreadable)?;
     index.apply(&mut writes.iter(), &unfinished)
 }
