@@ -354,10 +354,16 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
 
     /// The index that is there, if its files are as a clean close left them, and nothing newer is known.
     fn as_closed(&mut self, files: &Fingerprint, stamp: Stamp) -> Result<Option<H::Index>, StoreError> {
-        let is_as_closed =
-            self.home.fingerprint()? == *files && stamp.sequence >= self.notes.acknowledged().max(self.scan.newest());
+        let is_newest = stamp.sequence >= self.notes.acknowledged().max(self.scan.newest());
+        let is_as_closed = match self.home.fingerprint() {
+            Ok(found) => found == *files,
+            Err(error) => {
+                tracing::error!(%error, "the index cannot be read");
+                false
+            }
+        };
         self.mark_open(stamp)?;
-        Ok(if is_as_closed { self.open_index() } else { None })
+        Ok(if is_newest && is_as_closed { self.open_index() } else { None })
     }
 
     /// From here on the index's files change.
