@@ -32,3 +32,12 @@ type SimStore = JournaledStore<SimHome>;
 fn open(disk: &SimDisk, home: &SimHome) -> Result<SimStore, StoreError> {
     JournaledStore::open(Arc::new(disk.clone()), home.clone(), small_sizes(), Hot::with_bytes(1 << 16))
 }
+
+/// An operation was refused because the simulated disk has no power.
+pub(crate) fn assert_is_power_failure(error: &StoreError) {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    assert!(cause.to_string().contains("power"), "{error:?}");
+}

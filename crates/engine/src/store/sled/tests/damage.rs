@@ -10,15 +10,13 @@ use std::{
 
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
-use tempfile::TempDir;
 
 use super::{
     copy_dir,
     faults::{Damage, Target},
-    prototypes::Prototype,
-    small_options,
+    prototypes::{Copied, Prototype},
 };
-use crate::store::{Sequence, StoreError, sled::SledStore};
+use crate::store::{Sequence, StoreError};
 
 /// How often one file is damaged, unless the environment says otherwise.
 const TRIALS: u64 = 1_000;
@@ -52,24 +50,22 @@ type Table = BTreeMap<(Target, Damage), Outcomes>;
 /// Damage to a copy of a prototype.
 struct Trial<'a> {
     prototype: &'a Prototype,
-    directory: TempDir,
+    copied: Copied,
     faults: Vec<Target>,
     what: String,
 }
 
 impl<'a> Trial<'a> {
     fn new(prototype: &'a Prototype) -> Self {
-        let directory = TempDir::new().unwrap();
-        copy_dir(prototype.path(), directory.path());
-        Self { prototype, directory, faults: Vec::new(), what: format!("{:?}", prototype.end) }
+        Self { prototype, copied: prototype.copy(), faults: Vec::new(), what: format!("{:?}", prototype.end) }
     }
 
     fn damage(&mut self, target: Target, damage: Damage, random: &mut SmallRng) {
-        let paths = target.paths(self.directory.path());
+        let paths = target.paths(self.copied.path());
         // What was journaled last matters most.
         let newest = self.prototype.newest_segment().filter(|_| target == Target::Segment && random.random_bool(0.5));
         let path = newest.unwrap_or_else(|| paths[random.random_range(0..paths.len())].clone());
-        let done = damage.apply(target, &path, self.directory.path(), self.prototype.earlier(), random);
+        let done = damage.apply(target, &path, self.copied.path(), self.prototype.earlier(), random);
         self.faults.push(target);
         self.what = format!("{}; {target:?}: {done}", self.what);
     }
@@ -90,40 +86,31 @@ impl<'a> Trial<'a> {
 
     fn newest_damaged_frame(&self) -> Option<Sequence> {
         let damaged = self.prototype.frames.iter().filter(|frame| {
-            let file = fs::read(self.directory.path().join(&frame.file)).unwrap_or_default();
+            let file = fs::read(self.copied.path().join(&frame.file)).unwrap_or_default();
             file.get(frame.position..).is_none_or(|rest| !rest.starts_with(&frame.bytes))
         });
         damaged.map(|frame| frame.last).max()
     }
 
-    fn open(&self) -> Result<SledStore, StoreError> {
-        SledStore::open(self.directory.path(), &small_options())
-    }
-
     /// Opens the store. Gives whether that was refused, rightly.
-    fn run(&self, random: &mut SmallRng) -> bool {
+    fn run(&mut self) -> bool {
         let may_be_refused = self.may_be_refused();
-        let mut workload = self.prototype.workload.clone();
-        let refused = match self.open() {
+        let error = match self.copied.open() {
             Ok(store) => {
-                workload.check(&store).unwrap();
-                workload.run(&store, 5, random.random()).unwrap();
-                store.close().unwrap();
-                false
+                self.copied.check_open(store);
+                return false;
             }
-            Err(error) => {
-                assert!(may_be_refused, "everything is there, and the store is refused: {error:?}");
-                assert_says_what_is_lost(&error);
-                // Who has the files that were damaged in a backup gets everything.
-                for folder in ["journal", "snapshots", "sled"] {
-                    let _ = fs::remove_dir_all(self.directory.path().join(folder));
-                }
-                copy_dir(self.prototype.path(), self.directory.path());
-                true
-            }
+            Err(error) => error,
         };
-        workload.check(&self.open().unwrap()).unwrap();
-        refused
+        assert!(may_be_refused, "everything is there, and the store is refused: {error:?}");
+        assert_says_what_is_lost(&error);
+        // Who has the files that were damaged in a backup gets everything.
+        for folder in ["journal", "snapshots", "sled"] {
+            let _ = fs::remove_dir_all(self.copied.path().join(folder));
+        }
+        copy_dir(self.prototype.path(), self.copied.path());
+        self.copied.check();
+        true
     }
 }
 
@@ -148,8 +135,8 @@ fn run_trials<'a>(
                 return;
             }
             let mut random = SmallRng::seed_from_u64(seed.wrapping_add(number));
-            let (trial, kind) = make(number, &mut random);
-            match catch_unwind(AssertUnwindSafe(|| trial.run(&mut random))) {
+            let (mut trial, kind) = make(number, &mut random);
+            match catch_unwind(AssertUnwindSafe(|| trial.run())) {
                 Ok(refused) => {
                     let mut table = table.lock();
                     let outcomes = table.entry(kind).or_default();

@@ -3,6 +3,7 @@
 mod damage;
 mod faults;
 mod gate;
+mod power;
 mod prototypes;
 
 use std::fs;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{copy_dir, gate::GatedDisk, small_options};
 use crate::store::{
-    Sequence,
+    Sequence, StoreError,
     journaled::{
         Index, IndexHome, JournaledStore,
         tests::{
@@ -32,6 +32,41 @@ pub(super) enum End {
     Quiet,
     /// It was killed while commits went on.
     Busy,
+}
+
+/// A copy of a prototype's directory, for a test to do with as it likes.
+pub(super) struct Copied {
+    directory: TempDir,
+    pub(super) workload: Workload,
+}
+
+impl Copied {
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(super) fn open(&self) -> Result<SledStore, StoreError> {
+        SledStore::open(self.path(), &small_options())
+    }
+
+    /// Checks that all is there, now and after more commits.
+    pub(super) fn check(&mut self) {
+        let store = self.open().unwrap();
+        self.check_open(store);
+    }
+
+    /// Like [`Copied::check`], for a store that is open.
+    pub(super) fn check_open(&mut self, store: SledStore) {
+        self.workload.check(&store).unwrap();
+        self.workload.run(&store, 5, 1).unwrap();
+        store.close().unwrap();
+        self.workload.check(&self.open().unwrap()).unwrap();
+    }
+
+    /// The error with which the store is refused.
+    pub(super) fn refusal(&self) -> StoreError {
+        self.open().map(drop).expect_err("something is lost, and the store is opened")
+    }
 }
 
 /// A directory, and what is known of it.
@@ -67,7 +102,7 @@ impl Prototype {
     }
 
     /// Values of some of its entries are so large that sled keeps them in files of their own.
-    fn new(end: End, has_blobs: bool, seed: u64) -> Self {
+    pub(super) fn new(end: End, has_blobs: bool, seed: u64) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
         let [live, directory, earlier] = [(), (), ()].map(|()| TempDir::new().unwrap());
         let mut workload = if has_blobs { Workload::with_large_values(600_000) } else { Workload::new() };
@@ -93,6 +128,12 @@ impl Prototype {
 
     pub(super) fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    pub(super) fn copy(&self) -> Copied {
+        let directory = TempDir::new().unwrap();
+        copy_dir(self.path(), directory.path());
+        Copied { directory, workload: self.workload.clone() }
     }
 
     pub(super) fn earlier(&self) -> &Path {
