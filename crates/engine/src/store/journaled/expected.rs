@@ -43,7 +43,7 @@ pub(crate) fn entries(
     let mut written = written(disk, frames, snapshot)?.into_iter().peekable();
     let mut dump = snapshots::open(disk, store, snapshot)?;
     for entry in &mut dump {
-        let (key, value) = entry.map_err(snapshots::store_error)?;
+        let (key, value) = entry.map_err(snapshots::unreadable(snapshot))?;
         show_before(&mut written, Some(&key), each)?;
         match written.next_if(|(newer, _)| *newer == key) {
             Some((_, Some(hash))) => each(&key, hash)?,
@@ -51,7 +51,7 @@ pub(crate) fn entries(
             None => each(&key, digest::hash(&key, &value))?,
         }
     }
-    dump.finish().map_err(snapshots::store_error)?;
+    dump.finish().map_err(snapshots::unreadable(snapshot))?;
     show_before(&mut written, None, each)
 }
 

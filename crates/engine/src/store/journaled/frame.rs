@@ -31,7 +31,7 @@ pub(crate) const FORMAT: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"OFFSFRAM";
 const CHECKED_BYTES: usize = 72;
-const HEADER_BYTES: usize = CHECKED_BYTES + 8;
+pub(super) const HEADER_BYTES: usize = CHECKED_BYTES + 8;
 const COMMIT_BYTES: usize = 4;
 const WRITE_BYTES: usize = 1 + 4 + 4;
 

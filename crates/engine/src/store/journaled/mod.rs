@@ -33,7 +33,7 @@ mod snapshots;
 mod space;
 mod stamp;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod threads;
 
 use std::{sync::Arc, thread::JoinHandle, time::Duration};

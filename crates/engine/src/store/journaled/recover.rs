@@ -5,7 +5,8 @@
 //! 1. An index whose files are as a clean close left them.
 //! 2. An index that has, after the journal was applied to it again from its checkpoint, the entries that the journal's digest says.
 //! 3. A new index, made from the snapshot and the journal.
-//! 4. Where the journal is damaged: an index that holds what its own stamp says, if nothing newer is known to have been acknowledged.
+//! 4. Where the journal is damaged: an index that holds what its own stamp says, if the journal leads from there to all that is known to have
+//!    been acknowledged.
 //!
 //! Otherwise the store is refused with what is lost; nothing of it was changed then.
 
@@ -19,7 +20,7 @@ use super::{
     Sizes, expected,
     index::{Index, IndexHome},
     journal::Journal,
-    notes::{self, Found, Note, NoteFile},
+    notes::{self, Fingerprint, Found, Note, NoteFile},
     scan::{self, Scan},
     snapshots,
     space::{self, Full, Segment, Space, Spare},
@@ -55,19 +56,26 @@ pub(crate) fn open<H: IndexHome>(
     sizes: &Sizes,
 ) -> Result<Opened<H::Index>, StoreError> {
     let notes = Notes::read(disk)?;
-    if notes.checkpoint.is_none()
-        && let Some(bare) = notes.bare
-    {
-        return take_over(disk, home, sizes, &bare);
-    }
     let store = match notes.store() {
         Some(store) => Some(store),
-        None => snapshots::list(disk)?.last().and_then(|sequence| snapshots::store_of(disk, *sequence).ok()),
+        None => unnoted_store(disk, &notes)?,
     };
-    match store {
-        Some(store) => Recovery::read(disk, home, sizes, notes, store)?.run(),
-        None => create(disk, home, sizes),
+    match (store, notes.bare) {
+        (Some(store), _) => Recovery::read(disk, home, sizes, notes, store)?.run(),
+        (None, Some(bare)) => take_over(disk, home, sizes, &bare),
+        (None, None) => create(disk, home, sizes),
     }
+}
+
+/// The store that journal and snapshots are of, if there is one that was whole.
+fn unnoted_store(disk: &Arc<dyn Disk>, notes: &Notes) -> Result<Option<u64>, StoreError> {
+    let journal = scan::store_of(disk)?;
+    if journal.is_some() || notes.bare.is_some() {
+        // A takeover that was interrupted has no frames, but may have a snapshot.
+        return Ok(journal);
+    }
+    let newest = snapshots::list(disk)?.last().copied();
+    Ok(newest.and_then(|newest| snapshots::store_of(disk, newest).ok()))
 }
 
 /// What the files of notes say.
@@ -96,33 +104,35 @@ impl Notes {
         Ok(Self { checkpoint, commits, bare })
     }
 
+    /// All that is noted.
+    fn noted(&self) -> impl Iterator<Item = Stamp> {
+        let files = [&self.checkpoint, &self.commits].into_iter().flatten();
+        files.map(|(_, note)| note.stamp).chain(self.bare)
+    }
+
     fn store(&self) -> Option<u64> {
         self.checkpoint.as_ref().or(self.commits.as_ref()).map(|(_, note)| note.stamp.store)
     }
 
     /// The newest commit that is known to have been acknowledged.
     fn acknowledged(&self) -> Sequence {
-        let noted = [&self.checkpoint, &self.commits].into_iter().flatten().map(|(_, note)| note.stamp.sequence);
-        noted.chain(self.bare.map(|stamp| stamp.sequence)).max().unwrap_or_default()
+        self.noted().map(|stamp| stamp.sequence).max().unwrap_or_default()
     }
 }
 
 /// Makes a new store.
 fn create<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) -> Result<Opened<H::Index>, StoreError> {
-    let found = match home.open()? {
-        Some(index) => index.stamp()?,
-        None => None,
-    };
-    home.release()?;
-    if let Some(found) = found
-        && found.sequence > Sequence::ZERO
-    {
-        let what = format!(
-            "the index has {} commits, but the files that describe them, {COMMITS} and {CHECKPOINT}, are missing; restore the whole directory from a backup",
-            found.sequence
-        );
-        return Err(StoreError::Corrupt { what });
+    if let Some(index) = home.open()? {
+        let commits = index.stamp()?.map_or(Sequence::ZERO, |stamp| stamp.sequence);
+        let entries = index.digest()?.entries;
+        if commits > Sequence::ZERO || entries > 0 {
+            let what = format!(
+                "the index has {commits} commits and {entries} entries, but the files that describe them, {COMMITS} and {CHECKPOINT}, are missing; restore the whole directory from a backup"
+            );
+            return Err(StoreError::Corrupt { what });
+        }
     }
+    home.release()?;
     let stamp = Stamp { store: random_id(), sequence: Sequence::ZERO, digest: SetDigest::default() };
     let index = home.rebuild(&mut |index| index.apply(&mut std::iter::empty(), &stamp))?;
     lay_down(disk, sizes, index, stamp)
@@ -181,7 +191,7 @@ fn lay_down<I: Index>(disk: &Arc<dyn Disk>, sizes: &Sizes, index: I, stamp: Stam
 /// Writes a snapshot of an index that no one commits to; checks it against `stamp`.
 fn write_snapshot(disk: &Arc<dyn Disk>, index: &impl Index, stamp: &Stamp) -> Result<(), StoreError> {
     snapshots::write(disk, stamp, |writer| {
-        index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::store_error))
+        index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::unwritable))
     })?;
     snapshots::remove_older(disk, stamp.sequence)
 }
@@ -201,6 +211,8 @@ struct Recovery<'a, H> {
     notes: Notes,
     store: u64,
     snapshot: Option<Sequence>,
+    /// Why the snapshot is of no use, if that is known already.
+    damaged_snapshot: Option<StoreError>,
     scan: Scan,
     /// The newest state that is known; what it is made of may be missing.
     end: Option<Stamp>,
@@ -214,6 +226,12 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         notes: Notes,
         store: u64,
     ) -> Result<Self, StoreError> {
+        if notes.noted().any(|stamp| stamp.store != store) {
+            let what = format!(
+                "the files {CHECKPOINT} and {COMMITS} are not both of this store; restore the whole directory from one backup"
+            );
+            return Err(StoreError::Corrupt { what });
+        }
         // A process that was killed may have left names that are not durable, and others will rely on them.
         for directory in [space::DIRECTORY, snapshots::DIRECTORY, ""] {
             disk.create_dir(directory)
@@ -237,18 +255,27 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
             );
         }
         let mut end = scan.end().into_iter().chain(checkpoint).max_by_key(|stamp| stamp.sequence);
-        if end.is_none()
-            && let Some(sequence) = snapshot
+        // Where journal and checkpoint are damaged, the snapshot may be what is newest.
+        let mut damaged_snapshot = None;
+        if let Some(sequence) = snapshot
+            && end.is_none_or(|end| end.sequence < sequence)
         {
-            end = Some(snapshots::verify(disk, store, sequence)?);
+            match snapshots::verify(disk, store, sequence) {
+                Ok(stamp) => end = Some(stamp),
+                Err(error) => {
+                    tracing::error!(%error, "the newest snapshot cannot be used");
+                    damaged_snapshot = Some(error);
+                }
+            }
         }
-        Ok(Self { disk, home, sizes, notes, store, snapshot, scan, end })
+        Ok(Self { disk, home, sizes, notes, store, snapshot, damaged_snapshot, scan, end })
     }
 
     fn run(mut self) -> Result<Opened<H::Index>, StoreError> {
         for damage in &self.scan.damages {
             tracing::error!(%damage, "the journal is damaged");
         }
+        self.settle_newest_frame()?;
         let (index, stamp) = self.index()?;
         index.sync()?;
         let leads_here = |from: Sequence| self.leads(from) == Some(stamp.sequence);
@@ -260,7 +287,8 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                 stamp.sequence
             }
         };
-        if !self.scan.damages.is_empty() || self.leads(snapshot) != Some(stamp.sequence) {
+        let goes_on = self.scan.newest() == stamp.sequence && self.leads(snapshot) == Some(stamp.sequence);
+        if !goes_on || !self.scan.damages.is_empty() {
             self.put_journal_aside()?;
         }
         let (active, position, previous, space) = self.segments()?;
@@ -280,32 +308,32 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         Ok(Opened { index, stamp, journal, space, commits, checkpoint, snapshot })
     }
 
-    /// The commit that the journal leads to from `from`; none where some in between cannot be read.
+    /// The commit that the journal leads to from `from`, which is that one where the journal has nothing newer; none where some in between
+    /// cannot be read.
     fn leads(&self, from: Sequence) -> Option<Sequence> {
         self.scan.follows(from).then(|| self.scan.newest().max(from))
     }
 
     /// An index that holds all that was acknowledged, and its state.
     fn index(&mut self) -> Result<(H::Index, Stamp), StoreError> {
-        let acknowledged = self.notes.acknowledged();
         let clean = self.notes.checkpoint.as_ref().and_then(|(_, note)| note.clean.map(|files| (files, note.stamp)));
         if let Some((files, stamp)) = clean {
-            let is_as_closed =
-                self.home.fingerprint()? == files && stamp.sequence >= acknowledged.max(self.scan.newest());
-            self.mark_open(stamp)?;
-            if is_as_closed && let Some(index) = self.open_index() {
+            if let Some(index) = self.as_closed(&files, stamp)? {
                 return Ok((index, stamp));
             }
             tracing::error!("the index is not as a clean close left it; making it anew");
         }
-        // The journal has all that was acknowledged.
-        let end = self.end.filter(|end| end.sequence >= acknowledged);
+        let index = self.open_index();
+        let held = index.as_ref().and_then(|index| self.stamp_of(index));
+        // The index only ever gets what is durable in the journal, so what it has was there.
+        let acknowledged = self.notes.acknowledged().max(held.map_or(Sequence::ZERO, |held| held.sequence));
         let mut refusal = None;
-        if let Some(end) = end {
-            if clean.is_none()
-                && let Some(index) = self.replayed(&end)
-            {
-                return Ok((index, end));
+        if let Some(end) = self.end.filter(|end| end.sequence >= acknowledged) {
+            match index {
+                Some(index) if clean.is_none() && held.is_some() && self.replay(&index, &end) => {
+                    return Ok((index, end));
+                }
+                index => drop(index),
             }
             match self.rebuilt(&end) {
                 Ok(rebuilt) => return Ok(rebuilt),
@@ -314,12 +342,28 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                     refusal = Some(error);
                 }
             }
+        } else {
+            drop(index);
         }
-        if let Some((index, stamp)) = self.verified_by_itself(acknowledged.max(self.scan.newest())) {
+        if let Some((index, stamp)) = self.verified_by_itself(acknowledged) {
             tracing::warn!(commits = %stamp.sequence, "the journal is damaged, but the index has everything");
             return Ok((index, stamp));
         }
         Err(self.refusal(acknowledged, refusal))
+    }
+
+    /// The index that is there, if its files are as a clean close left them, and nothing newer is known.
+    fn as_closed(&mut self, files: &Fingerprint, stamp: Stamp) -> Result<Option<H::Index>, StoreError> {
+        let is_newest = stamp.sequence >= self.notes.acknowledged().max(self.scan.newest());
+        let is_as_closed = match self.home.fingerprint() {
+            Ok(found) => found == *files,
+            Err(error) => {
+                tracing::error!(%error, "the index cannot be read");
+                false
+            }
+        };
+        self.mark_open(stamp)?;
+        Ok(if is_newest && is_as_closed { self.open_index() } else { None })
     }
 
     /// From here on the index's files change.
@@ -340,27 +384,23 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         }
     }
 
-    /// The index that is there with the journal applied again, if it then holds what `end` says.
-    fn replayed(&self, end: &Stamp) -> Option<H::Index> {
-        let from = self.notes.checkpoint.as_ref().map(|(_, note)| note.stamp.sequence).or(self.snapshot)?;
+    /// Applies the journal to the index again, from its checkpoint on; whether it then holds what `end` says.
+    fn replay(&self, index: &H::Index, end: &Stamp) -> bool {
+        let checkpoint = self.notes.checkpoint.as_ref().map(|(_, note)| note.stamp.sequence);
+        let Some(from) = checkpoint.or(self.snapshot) else { return false };
         if self.leads(from) != Some(end.sequence) {
-            return None;
+            return false;
         }
-        let index = self.open_index()?;
         let replay = || {
-            if index.stamp()?.is_none_or(|stamp| stamp.store != self.store) {
-                return Ok::<_, StoreError>(false);
-            }
-            self.apply_frames(&index, from)?;
-            Ok(index.digest()? == end.digest)
+            self.apply_frames(index, from)?;
+            Ok::<_, StoreError>(index.digest()? == end.digest)
         };
         match replay() {
-            Ok(true) => return Some(index),
+            Ok(true) => return true,
             Ok(false) => tracing::warn!("the index does not hold what the journal says; making it anew"),
             Err(error) => tracing::error!(%error, "the index cannot be used; making it anew"),
         }
-        drop(index);
-        None
+        false
     }
 
     fn apply_frames(&self, index: &H::Index, after: Sequence) -> Result<(), StoreError> {
@@ -398,13 +438,18 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         Ok((index, stamp))
     }
 
-    /// The index that is there, if it holds what its own stamp says and nothing newer is known.
-    fn verified_by_itself(&self, newest: Sequence) -> Option<(H::Index, Stamp)> {
+    /// The index that is there, if it holds what its own stamp says, and the journal leads from there to all that was acknowledged.
+    fn verified_by_itself(&self, acknowledged: Sequence) -> Option<(H::Index, Stamp)> {
         let index = self.open_index()?;
         let verified = || {
-            let stamp = index.stamp()?.filter(|stamp| stamp.store == self.store && stamp.sequence >= newest);
-            let Some(stamp) = stamp else { return Ok(None) };
-            Ok::<_, StoreError>((index.digest()? == stamp.digest).then_some(stamp))
+            let Some(held) = self.stamp_of(&index) else { return Ok(None) };
+            let has_all = self.leads(held.sequence).is_some_and(|newest| newest >= acknowledged);
+            if !has_all || index.digest()? != held.digest {
+                return Ok::<_, StoreError>(None);
+            }
+            let Some(end) = self.scan.end().filter(|end| end.sequence > held.sequence) else { return Ok(Some(held)) };
+            self.apply_frames(&index, held.sequence)?;
+            Ok((index.digest()? == end.digest).then_some(end))
         };
         match verified() {
             Ok(stamp) => stamp.map(|stamp| (index, stamp)),
@@ -415,20 +460,32 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         }
     }
 
-    /// Why nothing can be opened.
-    fn refusal(&self, acknowledged: Sequence, rebuilding: Option<StoreError>) -> StoreError {
-        let found = self.end.map_or(Sequence::ZERO, |end| end.sequence);
-        match (rebuilding, self.scan.damages.first()) {
-            (None, None) if found < acknowledged => StoreError::RolledBack { expected: acknowledged, found },
-            (rebuilding, damage) => {
-                let damage = damage.map(ToString::to_string);
-                let reason = rebuilding.map(|error| error.to_string()).filter(|text| Some(text) != damage.as_ref());
-                let reasons: Vec<String> = damage.into_iter().chain(reason).collect();
-                let what =
-                    format!("{}; and the index does not have everything that was acknowledged", reasons.join("; "));
-                StoreError::Corrupt { what }
+    /// The state that an index of this store notes.
+    fn stamp_of(&self, index: &H::Index) -> Option<Stamp> {
+        match index.stamp() {
+            Ok(stamp) => stamp.filter(|stamp| stamp.store == self.store),
+            Err(error) => {
+                tracing::error!(%error, "the index cannot be read");
+                None
             }
         }
+    }
+
+    /// Why nothing can be opened.
+    fn refusal(&self, acknowledged: Sequence, rebuilding: Option<StoreError>) -> StoreError {
+        let damage = self.scan.damages.first().map(ToString::to_string);
+        let errors = [rebuilding, self.damaged_snapshot.clone()].into_iter().flatten().map(|error| match error {
+            StoreError::Corrupt { what } => what,
+            error => error.to_string(),
+        });
+        let mut reasons: Vec<String> = damage.into_iter().chain(errors).collect();
+        reasons.dedup();
+        if reasons.is_empty() {
+            let found = self.end.map_or(Sequence::ZERO, |end| end.sequence);
+            return StoreError::RolledBack { expected: acknowledged, found };
+        }
+        let what = format!("{}; and the index does not have everything that was acknowledged", reasons.join("; "));
+        StoreError::Corrupt { what }
     }
 
     /// Gives all segments other names, so that a new journal begins; nothing is removed.
@@ -436,8 +493,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         let failed = || StoreError::io("put the damaged journal aside");
         for name in self.disk.list(space::DIRECTORY).map_err(failed())? {
             if let space::Kind::Segment(number) = space::kind(&name) {
-                let aside = format!("{}/damaged-{number:016x}", space::DIRECTORY);
-                self.disk.rename(&space::name(number), &aside).map_err(failed())?;
+                self.disk.rename(&space::name(number), &space::damaged_name(number)).map_err(failed())?;
             }
         }
         self.disk.sync_dir(space::DIRECTORY).map_err(failed())?;
@@ -450,7 +506,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         let mut found = space::Found { next_number: self.scan.next_number.max(1), ..space::Found::default() };
         found.spares =
             self.scan.spares.iter().map(|(number, bytes)| Spare { number: *number, bytes: *bytes }).collect();
-        let (active, position) = match self.scan.position() {
+        let (mut active, position) = match self.scan.position() {
             Some((number, position)) => (self.open_segment(number)?, position),
             None => {
                 let number = found.next_number;
@@ -459,8 +515,6 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                 (created.map_err(StoreError::io("create a segment of the journal"))?, 0)
             }
         };
-        self.settle_newest_frame(&active)
-            .map_err(StoreError::io(format!("write segment {} of the journal", active.number)))?;
         for segment in &self.scan.segments {
             if segment.number > active.number && found.next.is_none() && segment.bytes >= self.sizes.segment_bytes {
                 found.next = Some(self.open_segment(segment.number)?);
@@ -468,6 +522,8 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
                 found.full.push_back(Full { number: segment.number, bytes: segment.bytes, last: segment.last });
             }
         }
+        // A segment may have been cut right behind its last frame.
+        active.bytes = active.bytes.max(position);
         found.rest = active.bytes - position;
         let previous = self.scan.frames.last().map_or(0, |frame| frame.head.checksum);
         let space = Space::new(Arc::clone(self.disk), self.sizes.segment_bytes, self.sizes.reserve_bytes, found);
@@ -483,24 +539,30 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
     }
 
     /// Writes the newest frame once more, with the same bytes, and makes it durable. It may never have been: a killed process did not wait for
-    /// that, and after a failed attempt the operating system shows bytes that the disk does not have.
-    fn settle_newest_frame(&self, active: &Segment) -> io::Result<()> {
-        if let Some(frame) = self.scan.frames.last() {
+    /// that, and after a failed attempt the operating system shows bytes that the disk does not have. The index must not be ahead of it.
+    fn settle_newest_frame(&self) -> Result<(), StoreError> {
+        let Some(frame) = self.scan.frames.last() else { return Ok(()) };
+        let name = space::name(frame.segment);
+        let settle = || {
+            let file = self.disk.open(&name)?;
             let mut bytes = vec![0; frame.head.frame_bytes()];
-            let length = active.file.read_at(&mut bytes, frame.position)?;
-            active.file.write_at(&bytes[..length], frame.position)?;
-        }
-        active.file.sync()
+            let length = file.read_at(&mut bytes, frame.position)?;
+            bytes.truncate(length);
+            file.write_at(&bytes, frame.position)?;
+            file.sync()
+        };
+        settle().map_err(StoreError::io(format!("write {name}")))
     }
 }
 
 /// Puts all entries of a snapshot into a new index.
 pub(crate) fn load<I: Index>(index: &I, mut dump: DumpReader<impl io::Read>) -> Result<(), StoreError> {
+    let unreadable = snapshots::unreadable(dump.sequence());
     // The stamp that counts is noted when all is there.
     let unfinished = Stamp { store: dump.store_id(), sequence: Sequence::ZERO, digest: SetDigest::default() };
     let (mut writes, mut bytes) = (Vec::new(), 0);
     for entry in &mut dump {
-        let (key, value) = entry.map_err(snapshots::store_error)?;
+        let (key, value) = entry.map_err(&unreadable)?;
         bytes += key.len() + value.len();
         writes.push(Write::Create(key, value));
         if bytes >= LOAD_BYTES {
@@ -509,6 +571,6 @@ pub(crate) fn load<I: Index>(index: &I, mut dump: DumpReader<impl io::Read>) -> 
             bytes = 0;
         }
     }
-    dump.finish().map_err(snapshots::store_error)?;
+    dump.finish().map_err(&unreadable)?;
     index.apply(&mut writes.iter(), &unfinished)
 }

@@ -91,13 +91,12 @@ impl Scan {
         self.end().map_or(self.floor, |end| end.sequence)
     }
 
-    /// Whether the frames have all commits after `sequence`, which is not before the floor, up to the newest.
+    /// Whether the frames have all commits after `sequence` that there are.
     pub(crate) fn follows(&self, sequence: Sequence) -> bool {
         let mut needed = self.frames.iter().filter(|frame| frame.head.after.sequence > sequence);
-        match needed.next() {
-            None => sequence <= self.newest(),
-            Some(first) => first.head.first <= sequence.next() && needed.all(|frame| frame.is_linked),
-        }
+        let begins = needed.next().is_none_or(|first| first.head.first <= sequence.next());
+        // What came before the floor was not looked at.
+        sequence >= self.floor && begins && needed.all(|frame| frame.is_linked)
     }
 
     /// Where the next frame goes: a segment and a byte in it; none where there is no segment at all.
@@ -127,6 +126,8 @@ pub(crate) fn scan(disk: &Arc<dyn Disk>, store: u64, floor: Sequence) -> Result<
                 let path = format!("{}/{name}", space::DIRECTORY);
                 disk.remove(&path).map_err(StoreError::io(format!("remove {path}")))?;
             }
+            // Another one with this number would take its name.
+            Kind::Damaged(number) => scan.next_number = scan.next_number.max(number + 1),
             Kind::Other => {}
         }
     }
@@ -136,6 +137,20 @@ pub(crate) fn scan(disk: &Arc<dyn Disk>, store: u64, floor: Sequence) -> Result<
         reader.segment(number, &bytes);
     }
     Ok(reader.finish())
+}
+
+/// The store that the journal is of, by the first whole frame; none where there is none.
+pub(crate) fn store_of(disk: &Arc<dyn Disk>) -> Result<Option<u64>, StoreError> {
+    for name in disk.list(space::DIRECTORY).map_err(StoreError::io("list the segments of the journal"))? {
+        if let Kind::Segment(number) = space::kind(&name) {
+            let bytes = read_segment(disk, number)?;
+            let mut pages = (0..bytes.len()).step_by(PAGE_BYTES).filter_map(|start| frame::decode(bytes.get(start..)?));
+            if let Some((head, _)) = pages.next() {
+                return Ok(Some(head.after.store));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// All bytes of a segment.
@@ -196,7 +211,8 @@ impl Reader {
         self.scan.next_number = self.scan.next_number.max(number + 1);
         self.scan.segments.push(ScannedSegment { number, bytes: bytes.len() as u64, last: Sequence::ZERO });
         let mut position = 0;
-        while let Some(rest) = bytes.get(position..).filter(|rest| rest.len() >= PAGE_BYTES) {
+        // What is left of a page at the end of a segment that was cut may still be a frame.
+        while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
             position += match self.frame(number, position as u64, rest) {
                 Some(length) => length,
                 None => {

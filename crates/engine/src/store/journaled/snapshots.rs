@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::stamp::Stamp;
+use super::{space::hexadecimal, stamp::Stamp};
 use crate::store::{
     Sequence, StoreError,
     disk::{Disk, DiskFile},
@@ -26,18 +26,17 @@ pub(crate) fn name(sequence: Sequence) -> String {
 /// The sequences of the snapshots that are there, oldest first.
 pub(crate) fn list(disk: &Arc<dyn Disk>) -> Result<Vec<Sequence>, StoreError> {
     let names = disk.list(DIRECTORY).map_err(StoreError::io("list the snapshots"))?;
-    let sequences = names.iter().filter(|name| name.len() == 16).filter_map(|name| u64::from_str_radix(name, 16).ok());
-    Ok(sequences.map(Sequence::new).collect())
+    Ok(names.iter().filter_map(|name| hexadecimal(name)).map(Sequence::new).collect())
 }
 
 /// The store that the snapshot of the commit at `sequence` is of.
 pub(crate) fn store_of(disk: &Arc<dyn Disk>, sequence: Sequence) -> Result<u64, StoreError> {
-    open_any(disk, sequence).map(|dump| dump.store_id()).map_err(store_error)
+    open_any(disk, sequence).map(|dump| dump.store_id()).map_err(unreadable(sequence))
 }
 
 /// Opens the snapshot of the commit at `sequence` of this store.
 pub(crate) fn open(disk: &Arc<dyn Disk>, store: u64, sequence: Sequence) -> Result<DumpReader<FileReader>, StoreError> {
-    let dump = open_any(disk, sequence).map_err(store_error)?;
+    let dump = open_any(disk, sequence).map_err(unreadable(sequence))?;
     if dump.store_id() != store {
         return Err(StoreError::Corrupt { what: format!("{} is the snapshot of another store", name(sequence)) });
     }
@@ -80,9 +79,9 @@ fn write_unfinished(
     disk.create_dir(DIRECTORY).map_err(failed())?;
     let file = disk.create(UNFINISHED).map_err(failed())?;
     let file = FileWriter { file, position: 0 };
-    let mut writer = DumpWriter::new(file, stamp.store, stamp.sequence).map_err(store_error)?;
+    let mut writer = DumpWriter::new(file, stamp.store, stamp.sequence).map_err(unwritable)?;
     fill(&mut writer)?;
-    let (writer, info) = writer.finish().map_err(store_error)?;
+    let (writer, info) = writer.finish().map_err(unwritable)?;
     if info.set_digest() != stamp.digest {
         let what = format!(
             "the index does not hold what the journal says ({} entries instead of {}); open the store again to have the index made anew",
@@ -143,17 +142,26 @@ impl Write for FileWriter {
 pub(crate) fn verify(disk: &Arc<dyn Disk>, store: u64, sequence: Sequence) -> Result<Stamp, StoreError> {
     let mut dump = open(disk, store, sequence)?;
     for entry in &mut dump {
-        entry.map_err(store_error)?;
+        entry.map_err(unreadable(sequence))?;
     }
-    let info = dump.finish().map_err(store_error)?;
+    let info = dump.finish().map_err(unreadable(sequence))?;
     Ok(Stamp { store: info.store_id, sequence: info.sequence, digest: info.set_digest() })
 }
 
-/// A store's error for what is wrong with a snapshot.
-pub(crate) fn store_error(error: DumpError) -> StoreError {
+/// A function for `map_err` that says which snapshot cannot be read.
+pub(crate) fn unreadable(sequence: Sequence) -> impl Fn(DumpError) -> StoreError {
+    move |error| match error {
+        DumpError::Io { source, .. } => StoreError::io(format!("read {}", name(sequence)))(source),
+        DumpError::Store(error) => error,
+        error => StoreError::Corrupt { what: format!("{} cannot be read: {error}", name(sequence)) },
+    }
+}
+
+/// A store's error for a snapshot that cannot be written.
+pub(crate) fn unwritable(error: DumpError) -> StoreError {
     match error {
         DumpError::Io { action, source } => StoreError::io(format!("{action} (a snapshot)"))(source),
         DumpError::Store(error) => error,
-        error => StoreError::Corrupt { what: format!("the snapshot is damaged: {error}") },
+        error => StoreError::Corrupt { what: format!("a snapshot cannot be written: {error}") },
     }
 }

@@ -38,23 +38,40 @@ fn spare_name(number: u64) -> String {
     format!("{DIRECTORY}/spare-{number:016x}")
 }
 
+/// Where a repair puts segment `number` aside.
+pub(crate) fn damaged_name(number: u64) -> String {
+    format!("{DIRECTORY}/damaged-{number:016x}")
+}
+
 /// What a file in the directory of segments is.
 pub(crate) enum Kind {
     Segment(u64),
     Spare(u64),
+    /// Put aside by a repair.
+    Damaged(u64),
     Unfinished,
-    /// Put aside by a repair, or nobody knows.
+    /// Nobody knows.
     Other,
 }
 
 /// What the file `name` of the directory of segments is.
 pub(crate) fn kind(name: &str) -> Kind {
-    let number = |digits: &str| if digits.len() == 16 { u64::from_str_radix(digits, 16).ok() } else { None };
-    match name.strip_prefix("spare-") {
-        Some(digits) => number(digits).map_or(Kind::Other, Kind::Spare),
-        None if name == "unfinished" => Kind::Unfinished,
-        None => number(name).map_or(Kind::Other, Kind::Segment),
-    }
+    let known = if let Some(digits) = name.strip_prefix("spare-") {
+        hexadecimal(digits).map(Kind::Spare)
+    } else if let Some(digits) = name.strip_prefix("damaged-") {
+        hexadecimal(digits).map(Kind::Damaged)
+    } else if name == "unfinished" {
+        Some(Kind::Unfinished)
+    } else {
+        hexadecimal(name).map(Kind::Segment)
+    };
+    known.unwrap_or(Kind::Other)
+}
+
+/// The number of 16 digits that is all of a file's name, or of its end. One so large that counting on would end is none of a store's.
+pub(crate) fn hexadecimal(digits: &str) -> Option<u64> {
+    let number = u64::from_str_radix(digits, 16).ok()?;
+    (number <= u64::MAX >> 1 && format!("{number:016x}") == digits).then_some(number)
 }
 
 /// A segment that frames can go to.

@@ -366,7 +366,7 @@ impl<I: Index> Shared<I> {
         let info = snapshots::write(&self.disk, &stamp, |writer| {
             for entry in snapshot.range(&KeyRange::ALL, Direction::Ascending) {
                 let (key, value) = entry?;
-                writer.entry(&key, &value).map_err(snapshots::store_error)?;
+                writer.entry(&key, &value).map_err(snapshots::unwritable)?;
                 if self.is_closing.load(Ordering::Relaxed) {
                     return Err(StoreError::Closed);
                 }

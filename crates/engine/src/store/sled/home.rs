@@ -73,10 +73,10 @@ impl SledHome {
     }
 
     fn put_in_place(&self) -> io::Result<()> {
-        remove_dir(&self.replaced)?;
-        match fs::rename(&self.current, &self.replaced) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        // An interrupted attempt may have taken it away, and then it is what was replaced.
+        if self.current.exists() {
+            remove_dir(&self.replaced)?;
+            fs::rename(&self.current, &self.replaced)?;
         }
         fs::rename(&self.new, &self.current)?;
         File::open(&self.directory)?.sync_all()
@@ -96,7 +96,10 @@ impl IndexHome for SledHome {
     }
 
     fn rebuild(&self, fill: Fill<'_, SledTree>) -> Result<SledTree, StoreError> {
-        self.release()?;
+        // Nothing is written to it any more, whatever state it is in.
+        if let Err(error) = self.release() {
+            tracing::warn!(%error, "the index that is to be replaced did not close cleanly");
+        }
         remove_dir(&self.new).map_err(StoreError::io(format!("remove {}", self.new.display())))?;
         let index = self.open_in(&self.new)?;
         fill(&index)?;

@@ -1,9 +1,10 @@
 //! What a journaled store promises, on a simulated disk whose power fails, and with an index that loses what it likes.
 
 mod disk_full;
+pub(crate) mod files;
 mod power;
 mod sim_index;
-mod workload;
+pub(crate) mod workload;
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use super::{JournaledStore, Sizes};
 use crate::store::{StoreError, disk::sim::SimDisk, overlay::Hot};
 
 /// Sizes so small that a few dozen commits fill segments, make checkpoints and snapshots, and use segments again.
-fn small_sizes() -> Sizes {
+pub(crate) fn small_sizes() -> Sizes {
     Sizes {
         segment_bytes: 6 * 4096,
         group_bytes: 2048,
@@ -30,4 +31,13 @@ type SimStore = JournaledStore<SimHome>;
 
 fn open(disk: &SimDisk, home: &SimHome) -> Result<SimStore, StoreError> {
     JournaledStore::open(Arc::new(disk.clone()), home.clone(), small_sizes(), Hot::with_bytes(1 << 16))
+}
+
+/// An operation was refused because the simulated disk has no power.
+pub(crate) fn assert_is_power_failure(error: &StoreError) {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    assert!(cause.to_string().contains("power"), "{error:?}");
 }

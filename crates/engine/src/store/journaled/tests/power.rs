@@ -5,11 +5,11 @@ use std::{env, ops::Range};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::{
-    SimStore, open,
+    SimStore, assert_is_power_failure, open,
     sim_index::{Loss, SimHome},
     workload::Workload,
 };
-use crate::store::{StoreError, disk::sim::SimDisk};
+use crate::store::disk::sim::SimDisk;
 
 /// How many times the power fails in a run of the test, unless the environment says otherwise.
 const POINTS: u64 = 10_000;
@@ -94,14 +94,6 @@ impl World {
         self.workload.check(&store).unwrap();
         store
     }
-}
-
-fn assert_is_power_failure(error: &StoreError) {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    assert!(cause.to_string().contains("power"), "{error:?}");
 }
 
 #[test]

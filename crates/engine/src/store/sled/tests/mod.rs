@@ -1,12 +1,40 @@
+//! What the embedded store promises of its directory.
+
+mod damage;
+mod faults;
+mod gate;
+mod power;
+mod prototypes;
+
 use std::fs;
 
 use tempfile::TempDir;
 
 use super::{tree::STAMP_KEY, *};
 use crate::{
-    store::{Condition, Direction, KeyRange, Write},
+    store::{Condition, Direction, KeyRange, Write, journaled::tests::small_sizes},
     testing::conformance::Medium,
 };
+
+/// Sizes so small that a few dozen commits go through everything.
+fn small_options() -> SledOptions {
+    SledOptions::default().with_cache_bytes(4 << 20).with_sizes(small_sizes())
+}
+
+/// Copies all that a directory holds into another one.
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &to);
+        } else if let Err(error) = fs::copy(entry.path(), to) {
+            // Sled removes files on its own.
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+        }
+    }
+}
 
 struct Directory(TempDir);
 
