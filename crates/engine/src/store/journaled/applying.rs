@@ -1,6 +1,9 @@
 //! Durable commits on their way to the index.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -15,23 +18,38 @@ pub(super) struct Group {
     pub(super) bytes: usize,
 }
 
+/// How long groups gather at most: what comes together is applied together, and keys that are overwritten in between only once.
+const LINGER: Duration = Duration::from_millis(50);
+
 #[derive(Default)]
 struct State {
     groups: VecDeque<Group>,
+    bytes: usize,
     is_closed: bool,
 }
 
 /// Groups that the index does not have yet, oldest first. How many there can be is bounded by the overlay.
-#[derive(Default)]
 pub(super) struct Applying {
     state: Mutex<State>,
     work: Condvar,
+    /// A batch takes no more groups once it has these bytes, and is not waited for any longer.
+    batch_bytes: usize,
 }
 
 impl Applying {
+    pub(super) fn new(batch_bytes: usize) -> Self {
+        Self { state: Mutex::default(), work: Condvar::new(), batch_bytes }
+    }
+
     pub(super) fn push(&self, group: Group) {
-        self.state.lock().groups.push_back(group);
-        self.work.notify_one();
+        let mut state = self.state.lock();
+        let was_short = state.bytes < self.batch_bytes;
+        state.bytes += group.bytes;
+        state.groups.push_back(group);
+        // The thread has to be woken for the first group, and when there are enough.
+        if state.groups.len() == 1 || (was_short && state.bytes >= self.batch_bytes) {
+            self.work.notify_one();
+        }
     }
 
     /// No more groups come.
@@ -40,17 +58,20 @@ impl Applying {
         self.work.notify_all();
     }
 
-    /// The next groups, up to the one with which they have `max_bytes`; waits for the first. `None` at the end.
-    pub(super) fn take(&self, max_bytes: usize) -> Option<Vec<Group>> {
+    /// The next groups; waits for the first, and a little for more. `None` at the end.
+    pub(super) fn take(&self) -> Option<Vec<Group>> {
         let mut state = self.state.lock();
         self.work.wait_while(&mut state, |state| state.groups.is_empty() && !state.is_closed);
+        let is_short = |state: &mut State| state.bytes < self.batch_bytes && !state.is_closed;
+        self.work.wait_while_until(&mut state, is_short, Instant::now() + LINGER);
         let (mut taken, mut bytes) = (Vec::new(), 0);
-        while bytes < max_bytes
+        while bytes < self.batch_bytes
             && let Some(group) = state.groups.pop_front()
         {
             bytes += group.bytes;
             taken.push(group);
         }
+        state.bytes -= bytes;
         (!taken.is_empty()).then_some(taken)
     }
 

@@ -109,6 +109,10 @@ pub struct StoreStatus {
     pub checkpoints: u64,
     /// How many snapshots were taken since the store was opened.
     pub snapshots: u64,
+    /// How many groups of commits were journaled since the store was opened, each with one wait for the disk.
+    pub groups: u64,
+    /// The bytes of these groups in the journal.
+    pub group_bytes: u64,
     /// The bytes of all of the journal's files, those that wait to be used again included.
     pub journal_bytes: u64,
     /// Why the store takes no more commits, if that is so.

@@ -68,6 +68,8 @@ struct Progress {
     /// When there are more, the next snapshot is due.
     snapshot_due_bytes: u64,
     snapshot_at: Instant,
+    groups: u64,
+    group_bytes: u64,
     failure: Option<StoreError>,
     is_closing: bool,
 }
@@ -108,16 +110,18 @@ impl<I: Index> Shared<I> {
             journaled_bytes,
             snapshot_due_bytes: sizes.snapshot_bytes,
             snapshot_at: Instant::now(),
+            groups: 0,
+            group_bytes: 0,
             failure: None,
             is_closing: false,
         };
         Self {
             disk,
-            sizes,
             overlay,
             space,
             writer: Mutex::new(writer),
-            applying: Applying::default(),
+            applying: Applying::new(sizes.batch_bytes),
+            sizes,
             progress: Mutex::new(progress),
             snapshot_work: Condvar::new(),
             is_closing: AtomicBool::new(false),
@@ -143,6 +147,8 @@ impl<I: Index> Shared<I> {
             snapshot: progress.snapshot,
             checkpoints: self.checkpoints.load(Ordering::Relaxed),
             snapshots: self.snapshots.load(Ordering::Relaxed),
+            groups: progress.groups,
+            group_bytes: progress.group_bytes,
             journal_bytes: self.space.bytes().1,
             failure: progress.failure.clone(),
         }
@@ -230,6 +236,8 @@ impl<I: Index> Shared<I> {
         let mut progress = self.progress.lock();
         progress.published = stamp;
         progress.journaled_bytes += bytes;
+        progress.groups += 1;
+        progress.group_bytes += bytes;
         if progress.journaled_bytes >= progress.snapshot_due_bytes {
             self.snapshot_work.notify_one();
         }
@@ -239,7 +247,7 @@ impl<I: Index> Shared<I> {
     pub(super) fn index(&self, mut notes: NoteFile, mut stamp: Stamp) -> Result<(NoteFile, Stamp), StoreError> {
         let mut index = || {
             let mut unsynced_bytes = 0;
-            while let Some(groups) = self.applying.take(self.sizes.batch_bytes) {
+            while let Some(groups) = self.applying.take() {
                 self.wait_for_disk()?;
                 let Some(last) = groups.last() else { continue };
                 stamp = last.after;
