@@ -35,8 +35,8 @@ use bytes::Bytes;
 pub use self::{error::StoreError, memory::MemoryStore};
 #[cfg(feature = "sled")]
 pub use self::{
-    journaled::StoreStatus,
-    sled::{SledOptions, SledStore},
+    journaled::{StoreFinding, StorePart, StoreReport, StoreStatus},
+    sled::{Repair, SledOptions, SledStore},
 };
 
 /// The position of a commit in a store's order of commits; the first commit has sequence 1.

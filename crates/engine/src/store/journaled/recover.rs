@@ -10,6 +10,11 @@
 //!
 //! Otherwise the store is refused with what is lost; nothing of it was changed then.
 
+mod inspect;
+mod offline;
+mod repair;
+mod report;
+
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     io,
@@ -26,7 +31,18 @@ use super::{
     space::{self, Full, Segment, Space, Spare},
     stamp::Stamp,
 };
-use crate::store::{Sequence, StoreError, Write, digest::SetDigest, disk::Disk, dump::DumpReader};
+use crate::store::{
+    Sequence, StoreError, Write,
+    digest::SetDigest,
+    disk::Disk,
+    dump::{DumpError, DumpInfo, DumpReader, Progress, Stage},
+};
+
+pub use self::report::{StoreFinding, StorePart, StoreReport};
+pub(crate) use self::{
+    inspect::inspect,
+    repair::{Plan, plan, run as run_repair},
+};
 
 /// The newest acknowledged state, written after each group without waiting for the disk: it may be behind, never ahead.
 pub(crate) const COMMITS: &str = "COMMITS";
@@ -35,6 +51,9 @@ pub(crate) const CHECKPOINT: &str = "CHECKPOINT";
 
 /// How many bytes of entries go to a new index at once.
 const LOAD_BYTES: usize = 1 << 20;
+
+/// How many entries are loaded between two calls of the progress function.
+const ENTRIES_PER_PROGRESS: u64 = 1024;
 
 /// The parts of an open store.
 pub(crate) struct Opened<I> {
@@ -188,6 +207,39 @@ fn lay_down<I: Index>(disk: &Arc<dyn Disk>, sizes: &Sizes, index: I, stamp: Stam
     Ok(Opened { index, stamp, journal, space, commits, checkpoint, snapshot: stamp.sequence })
 }
 
+/// Lays down a new store on an empty disk that has the entries of a dump. The index is made when the store is opened.
+pub(crate) fn lay_down_dump(
+    disk: &Arc<dyn Disk>,
+    mut dump: DumpReader<impl io::Read>,
+    found: &DumpInfo,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), DumpError> {
+    // Two stores that go on from the same state must not be taken for one.
+    let stamp = Stamp { store: random_id(), sequence: found.sequence, digest: found.set_digest() };
+    let mut failure = None;
+    let written = snapshots::write(disk, &stamp, |writer| {
+        while let Some(entry) = dump.next() {
+            if let Err(error) = entry.and_then(|(key, value)| writer.entry(&key, &value)) {
+                failure = Some(error);
+                return Err(StoreError::Closed);
+            }
+            if dump.entries().is_multiple_of(ENTRIES_PER_PROGRESS) || dump.entries() == found.entries {
+                let (entries, bytes, of_bytes) = (dump.entries(), dump.offset(), Some(found.bytes));
+                progress(Progress { stage: Stage::Loading, entries, bytes, of_bytes });
+            }
+        }
+        Ok(())
+    });
+    match failure {
+        Some(error) => return Err(error),
+        None => written?,
+    };
+    let note = Note { stamp, clean: None };
+    NoteFile::create(disk, COMMITS, &note)?;
+    NoteFile::create(disk, CHECKPOINT, &note)?;
+    Ok(())
+}
+
 /// Writes a snapshot of an index that no one commits to; checks it against `stamp`.
 fn write_snapshot(disk: &Arc<dyn Disk>, index: &impl Index, stamp: &Stamp) -> Result<(), StoreError> {
     snapshots::write(disk, stamp, |writer| {
@@ -312,6 +364,11 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
     /// cannot be read.
     fn leads(&self, from: Sequence) -> Option<Sequence> {
         self.scan.follows(from).then(|| self.scan.newest().max(from))
+    }
+
+    /// The newest commit that is known to have been acknowledged.
+    fn newest_known(&self) -> Sequence {
+        self.notes.acknowledged().max(self.scan.newest()).max(self.snapshot.unwrap_or_default())
     }
 
     /// An index that holds all that was acknowledged, and its state.
