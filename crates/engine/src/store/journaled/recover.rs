@@ -380,14 +380,15 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
             }
             tracing::error!("the index is not as a clean close left it; making it anew");
         }
-        let index = self.open_index();
+        // Of one that changed after a clean close, all is kept as it is: opening it would change it once more.
+        let index = if clean.is_none() { self.open_index() } else { None };
         let held = index.as_ref().and_then(|index| self.stamp_of(index));
         // The index only ever gets what is durable in the journal, so what it has was there.
         let acknowledged = self.notes.acknowledged().max(held.map_or(Sequence::ZERO, |held| held.sequence));
         let mut refusal = None;
         if let Some(end) = self.end.filter(|end| end.sequence >= acknowledged) {
             match index {
-                Some(index) if clean.is_none() && held.is_some() && self.replay(&index, &end) => {
+                Some(index) if held.is_some() && self.replay(&index, &end) => {
                     return Ok((index, end));
                 }
                 index => drop(index),
@@ -470,11 +471,10 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         let snapshot =
             self.snapshot.ok_or_else(|| corrupt("there is no snapshot to make the index from".to_owned()))?;
         if self.leads(snapshot) != Some(end.sequence) {
-            let damage = self.scan.damages.first().map(ToString::to_string);
             let gap = || {
                 format!("the journal does not lead from the snapshot of commit {snapshot} to commit {}", end.sequence)
             };
-            return Err(corrupt(damage.unwrap_or_else(gap)));
+            return Err(corrupt(self.damage().unwrap_or_else(gap)));
         }
         tracing::info!(%snapshot, commits = %end.sequence, "making the index anew from snapshot and journal");
         let mut stamp = *end;
@@ -528,18 +528,27 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         }
     }
 
+    /// The first damage to the journal that the snapshot does not make good.
+    fn damage(&self) -> Option<String> {
+        let snapshot = self.snapshot.unwrap_or_default();
+        let damage = self.scan.damages.iter().find(|damage| damage.lost.end > snapshot.next().number());
+        damage.map(ToString::to_string)
+    }
+
     /// Why nothing can be opened.
     fn refusal(&self, acknowledged: Sequence, rebuilding: Option<StoreError>) -> StoreError {
-        let damage = self.scan.damages.first().map(ToString::to_string);
         let errors = [rebuilding, self.damaged_snapshot.clone()].into_iter().flatten().map(|error| match error {
             StoreError::Corrupt { what } => what,
             error => error.to_string(),
         });
-        let mut reasons: Vec<String> = damage.into_iter().chain(errors).collect();
+        let mut reasons: Vec<String> = self.damage().into_iter().chain(errors).collect();
         reasons.dedup();
+        let found = self.end.map_or(Sequence::ZERO, |end| end.sequence);
         if reasons.is_empty() {
-            let found = self.end.map_or(Sequence::ZERO, |end| end.sequence);
             return StoreError::RolledBack { expected: acknowledged, found };
+        }
+        if found < acknowledged {
+            reasons.push(format!("commits {} to {acknowledged} were acknowledged and are missing", found.next()));
         }
         let what = format!("{}; and the index does not have everything that was acknowledged", reasons.join("; "));
         StoreError::Corrupt { what }
