@@ -104,7 +104,7 @@ impl<H: IndexHome> Recovery<'_, H> {
         {
             return Ok(Plan::Nothing);
         }
-        let damage = self.damage(needed);
+        let damage = self.why_not(needed);
         let of_journal = snapshot.map(|snapshot| self.last_linked(snapshot.sequence));
         let of_index = of_index.map(|stamp| stamp.sequence);
         let best = match (of_journal, of_index) {
@@ -147,7 +147,7 @@ impl<H: IndexHome> Recovery<'_, H> {
         last
     }
 
-    fn damage(&self, needed: Sequence) -> String {
+    fn why_not(&self, needed: Sequence) -> String {
         let found = self.scan.damages.first().map(ToString::to_string);
         let found = found.or_else(|| self.damaged_snapshot.as_ref().map(ToString::to_string));
         found.unwrap_or_else(|| {

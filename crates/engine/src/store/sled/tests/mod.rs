@@ -3,6 +3,7 @@
 mod damage;
 mod faults;
 mod gate;
+mod maintenance;
 mod power;
 mod prototypes;
 mod rules;
