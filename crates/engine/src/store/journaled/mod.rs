@@ -40,7 +40,7 @@ use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
 pub use self::recover::{StoreFinding, StorePart, StoreReport};
 pub(crate) use self::{
-    index::{Fill, Index, IndexHome},
+    index::{EachEntry, Fill, Index, IndexHome},
     notes::Fingerprint,
     recover::{Plan, inspect, lay_down_dump, plan, run_repair},
     stamp::Stamp,
