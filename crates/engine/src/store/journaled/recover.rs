@@ -86,7 +86,7 @@ pub(crate) fn open<H: IndexHome>(
     }
 }
 
-/// The store that journal and snapshots are of, if there is one that was whole.
+/// The store that journal and snapshots are of, if there are any.
 fn unnoted_store(disk: &Arc<dyn Disk>, notes: &Notes) -> Result<Option<u64>, StoreError> {
     let journal = scan::store_of(disk)?;
     if journal.is_some() || notes.bare.is_some() {
@@ -94,7 +94,7 @@ fn unnoted_store(disk: &Arc<dyn Disk>, notes: &Notes) -> Result<Option<u64>, Sto
         return Ok(journal);
     }
     let newest = snapshots::list(disk)?.last().copied();
-    Ok(newest.and_then(|newest| snapshots::store_of(disk, newest).ok()))
+    newest.map(|newest| snapshots::store_of(disk, newest)).transpose()
 }
 
 /// What the files of notes say.

@@ -250,7 +250,9 @@ fn a_damaged_snapshot_is_replaced() {
 
 #[test]
 fn a_damaged_journal_is_put_aside_and_kept() {
-    let prototype = Prototype::new(End::Clean, false, 11);
+    // A journal that the snapshot makes good would not be damaged.
+    let mut prototypes = (11..).map(|seed| Prototype::new(End::Clean, false, seed));
+    let prototype = prototypes.find(|prototype| prototype.in_snapshot < prototype.in_index).unwrap();
     let mut copied = prototype.copy();
     let segment = prototype.newest_segment().unwrap();
     let number = segment.file_name().unwrap().to_string_lossy().into_owned();
@@ -343,7 +345,15 @@ fn no_new_store_is_made_where_one_was() {
         assert!(matches!(error, StoreError::Corrupt { .. } | StoreError::RolledBack { .. }), "{error}");
         assert!(kept == contents(copied.path(), &["journal"]));
     }
-    // Not even where the index does not say any more what it is.
+    // Not even where nothing of it can be read.
+    let copied = without(&[&notes[..], &["sled", "journal"]].concat());
+    let snapshot = files::newest_snapshot(copied.path()).unwrap();
+    let snapshot = copied.path().join(format!("snapshots/{:016x}", snapshot.number()));
+    edit(&snapshot, |bytes| bytes.truncate(7));
+    let error = copied.refusal();
+    assert!(error.to_string().contains("snapshots/"), "{error}");
+    assert!(snapshot.exists());
+    // Nor where the index does not say any more what it is.
     let copied = without(&[&notes[..], &["snapshots", "journal"]].concat());
     change_sled(copied.path(), |db| db.remove([0]).unwrap());
     let error = copied.refusal();
