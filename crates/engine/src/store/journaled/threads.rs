@@ -193,12 +193,11 @@ impl<I: Index> Shared<I> {
     /// commit.
     pub(super) fn wait(&self, ticket: Ticket) -> Result<(), StoreError> {
         if let Some(mut writer) = self.writer.try_lock() {
-            let written = self.write_group(&mut writer);
+            self.write_group(&mut writer);
             drop(writer);
-            if written {
-                // Those who came meanwhile wait for the committing thread.
-                self.overlay.call_for_work();
-            }
+            // Whoever came meanwhile found the lock taken, and waits for the committing thread: also where there was nothing to write, since
+            // somebody may have added a commit after that was found.
+            self.overlay.call_for_work();
         }
         self.overlay.wait(ticket)
     }

@@ -4,6 +4,7 @@ mod disk_full;
 pub(crate) mod files;
 mod power;
 mod sim_index;
+mod waiting;
 pub(crate) mod workload;
 
 use std::{sync::Arc, time::Duration};
