@@ -40,6 +40,13 @@ fn replace_dir(from: &Path, to: &Path) {
     copy_dir(from, to);
 }
 
+/// A prototype whose snapshot does not have everything.
+fn with_needed_journal(end: End, seed: u64) -> Prototype {
+    let newest = |prototype: &Prototype| prototype.frames.iter().map(|frame| frame.last).max().unwrap();
+    let mut prototypes = (seed..).map(|seed| Prototype::new(end, false, seed));
+    prototypes.find(|prototype| prototype.in_snapshot < newest(prototype)).unwrap()
+}
+
 /// All files below some of a directory's entries, with their bytes.
 fn contents(directory: &Path, entries: &[&str]) -> Vec<(PathBuf, Vec<u8>)> {
     fn collect(path: PathBuf, files: &mut Vec<(PathBuf, Vec<u8>)>) {
@@ -250,9 +257,7 @@ fn a_damaged_snapshot_is_replaced() {
 
 #[test]
 fn a_damaged_journal_is_put_aside_and_kept() {
-    // A journal that the snapshot makes good would not be damaged.
-    let mut prototypes = (11..).map(|seed| Prototype::new(End::Clean, false, seed));
-    let prototype = prototypes.find(|prototype| prototype.in_snapshot < prototype.in_index).unwrap();
+    let prototype = with_needed_journal(End::Clean, 11);
     let mut copied = prototype.copy();
     let segment = prototype.newest_segment().unwrap();
     let number = segment.file_name().unwrap().to_string_lossy().into_owned();
@@ -303,7 +308,7 @@ fn files_of_nobody_do_no_harm() {
 
 #[test]
 fn an_index_that_has_more_than_the_journal_is_not_set_back() {
-    let prototype = Prototype::new(End::Quiet, false, 13);
+    let prototype = with_needed_journal(End::Quiet, 13);
     let newest = prototype.frames.iter().max_by_key(|frame| frame.last).unwrap();
     let closed = prototype.copy();
     closed.open().unwrap().close().unwrap();
