@@ -55,7 +55,7 @@ mod tree;
 mod version;
 
 #[cfg(feature = "sled")]
-pub use self::store::{SledOptions, SledStore, StoreStatus};
+pub use self::store::{Repair, SledOptions, SledStore, StoreFinding, StorePart, StoreReport, StoreStatus};
 pub use self::{
     branch::{BranchInfo, Origin, Point},
     clock::{Clock, SystemClock},

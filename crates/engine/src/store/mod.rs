@@ -37,8 +37,8 @@ pub(crate) use self::journaled::{frame, notes};
 pub use self::{error::StoreError, memory::MemoryStore};
 #[cfg(feature = "sled")]
 pub use self::{
-    journaled::StoreStatus,
-    sled::{SledOptions, SledStore},
+    journaled::{StoreFinding, StorePart, StoreReport, StoreStatus},
+    sled::{Repair, SledOptions, SledStore},
 };
 
 /// The position of a commit in a store's order of commits; the first commit has sequence 1.

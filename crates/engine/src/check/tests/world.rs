@@ -17,9 +17,8 @@ pub(super) struct World {
     pub(super) child: BranchId,
     /// Forked from `child`; has none.
     pub(super) unwritten: BranchId,
-    /// Was forked from `main`, and is deleted; `heir` was forked from it.
+    /// Was forked from `main`, and is deleted; another one was forked from it.
     pub(super) deleted: BranchId,
-    pub(super) heir: BranchId,
     pub(super) other: NamespaceId,
     pub(super) deleted_namespace: NamespaceId,
 }
@@ -83,5 +82,5 @@ pub(super) fn world() -> Result<World, Error> {
         tx.record_put(deleted_namespace, RECORDS, b"k", b"v")?;
         tx.delete_namespace(deleted_namespace)
     })?;
-    Ok(World { store, earlier, main, child, unwritten, deleted, heir, other, deleted_namespace })
+    Ok(World { store, earlier, main, child, unwritten, deleted, other, deleted_namespace })
 }

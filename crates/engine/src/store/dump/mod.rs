@@ -42,6 +42,8 @@ mod writer;
 mod tests;
 
 use self::format::Footer;
+#[cfg(feature = "sled")]
+pub(crate) use self::transfer::dump_of;
 pub use self::{
     error::DumpError,
     transfer::{Progress, Stage, dump, load, verify},

@@ -53,9 +53,19 @@ pub fn dump(
     out: impl std::io::Write,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<DumpInfo, DumpError> {
+    dump_of(0, store, out, progress)
+}
+
+/// Like [`dump`], of a store with this id.
+pub(crate) fn dump_of(
+    store_id: u64,
+    store: &dyn Store,
+    out: impl std::io::Write,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<DumpInfo, DumpError> {
     let snapshot = store.snapshot(View::Durable)?;
     let mut meter = Meter::new(Stage::Dumping, None, progress);
-    let mut writer = DumpWriter::new(out, 0, snapshot.sequence())?;
+    let mut writer = DumpWriter::new(out, store_id, snapshot.sequence())?;
     for entry in snapshot.range(&KeyRange::ALL, Direction::Ascending) {
         let (key, value) = entry?;
         writer.entry(&key, &value)?;

@@ -19,7 +19,7 @@ pub(super) struct Group {
 }
 
 /// How long groups gather at most: what comes together is applied together, and keys that are overwritten in between only once.
-const LINGER: Duration = Duration::from_millis(50);
+const LINGER: Duration = Duration::from_millis(200);
 
 #[derive(Default)]
 struct State {

@@ -18,6 +18,9 @@ use crate::store::{
     disk::Disk,
 };
 
+/// Is shown each key with the hash of its entry; an error ends that.
+type EachHash<'a> = &'a mut dyn FnMut(&[u8], u128) -> Result<(), StoreError>;
+
 /// The newest write of each key in frames with commits after `after`: the hash of its entry, or none where it was deleted. Takes memory for the keys.
 fn written(
     disk: &Arc<dyn Disk>,
@@ -41,7 +44,7 @@ pub(crate) fn entries(
     store: u64,
     snapshot: Sequence,
     frames: &[ScannedFrame],
-    each: &mut dyn FnMut(&[u8], u128) -> Result<(), StoreError>,
+    each: EachHash<'_>,
 ) -> Result<(), StoreError> {
     let mut written = written(disk, frames, snapshot)?.into_iter().peekable();
     let mut dump = snapshots::open(disk, store, snapshot)?;
@@ -62,7 +65,7 @@ pub(crate) fn entries(
 fn show_before(
     written: &mut Peekable<impl Iterator<Item = (Bytes, Option<u128>)>>,
     key: Option<&Bytes>,
-    each: &mut dyn FnMut(&[u8], u128) -> Result<(), StoreError>,
+    each: EachHash<'_>,
 ) -> Result<(), StoreError> {
     while let Some((newer, hash)) = written.next_if(|(newer, _)| key.is_none_or(|key| newer < key)) {
         if let Some(hash) = hash {

@@ -6,6 +6,9 @@
 use super::{notes::Fingerprint, stamp::Stamp};
 use crate::store::{StoreError, Write, digest::SetDigest, overlay::Base};
 
+/// Is shown the key and the value of one entry after the other; an error ends that.
+pub(crate) type EachEntry<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>;
+
 /// An open index.
 pub(crate) trait Index: Base {
     /// Writes, in their order, and notes the state that they lead to. Readers see all of it or nothing.
@@ -18,7 +21,7 @@ pub(crate) trait Index: Base {
     fn stamp(&self) -> Result<Option<Stamp>, StoreError>;
 
     /// Shows all entries, in the order of their keys, as they are without commits meanwhile.
-    fn scan(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError>;
+    fn scan(&self, each: EachEntry<'_>) -> Result<(), StoreError>;
 
     /// Number and digest of all entries.
     fn digest(&self) -> Result<SetDigest, StoreError> {

@@ -36,11 +36,13 @@ mod stamp;
 pub(crate) mod tests;
 mod threads;
 
-use std::{sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
+pub use self::recover::{StoreFinding, StorePart, StoreReport};
 pub(crate) use self::{
-    index::{Fill, Index, IndexHome},
+    index::{EachEntry, Fill, Index, IndexHome},
     notes::Fingerprint,
+    recover::{Plan, inspect, lay_down_dump, plan, run_repair},
     stamp::Stamp,
 };
 use self::{
@@ -51,6 +53,7 @@ use self::{
 use super::{
     Change, Commit, Sequence, Snapshot, Store, StoreError, Submitted, Ticket, View,
     disk::Disk,
+    dump::{self, DumpError, DumpInfo},
     overlay::{Hot, MAX_COMMIT_BYTES, Overlay},
 };
 
@@ -83,7 +86,7 @@ impl Default for Sizes {
             segment_bytes: 16 << 20,
             group_bytes: 1 << 20,
             pending_bytes: 32 << 20,
-            batch_bytes: 256 << 10,
+            batch_bytes: 1 << 20,
             checkpoint_bytes: 64 << 20,
             snapshot_bytes: 128 << 20,
             snapshot_age: Duration::from_secs(24 * 60 * 60),
@@ -156,6 +159,15 @@ impl<H: IndexHome> JournaledStore<H> {
             snapshot: threads::spawn("offshoot-snapshot", &shared, |shared| shared.snapshots())?,
         };
         Ok(Self { threads: Some(threads), shared, closing: Closing { home, clean: None } })
+    }
+
+    /// Writes a dump of the durable state.
+    pub(crate) fn dump(
+        &self,
+        out: impl io::Write,
+        progress: &mut dyn FnMut(dump::Progress),
+    ) -> Result<DumpInfo, DumpError> {
+        dump::dump_of(self.shared.store(), self, out, progress)
     }
 
     /// How far the store is.

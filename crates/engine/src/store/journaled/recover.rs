@@ -10,6 +10,11 @@
 //!
 //! Otherwise the store is refused with what is lost; journal and snapshots are as they were then.
 
+mod inspect;
+mod offline;
+mod repair;
+mod report;
+
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     io,
@@ -26,7 +31,18 @@ use super::{
     space::{self, Full, Segment, Space, Spare},
     stamp::Stamp,
 };
-use crate::store::{Sequence, StoreError, Write, digest::SetDigest, disk::Disk, dump::DumpReader};
+use crate::store::{
+    Sequence, StoreError, Write,
+    digest::SetDigest,
+    disk::Disk,
+    dump::{DumpError, DumpInfo, DumpReader, Progress, Stage},
+};
+
+pub use self::report::{StoreFinding, StorePart, StoreReport};
+pub(crate) use self::{
+    inspect::inspect,
+    repair::{Plan, plan, run as run_repair},
+};
 
 /// The newest acknowledged state, written after each group without waiting for the disk: it may be behind, never ahead.
 pub(crate) const COMMITS: &str = "COMMITS";
@@ -35,6 +51,9 @@ pub(crate) const CHECKPOINT: &str = "CHECKPOINT";
 
 /// How many bytes of entries go to a new index at once.
 const LOAD_BYTES: usize = 1 << 20;
+
+/// How many entries are loaded between two calls of the progress function.
+const ENTRIES_PER_PROGRESS: u64 = 1024;
 
 /// The parts of an open store.
 pub(crate) struct Opened<I> {
@@ -189,6 +208,39 @@ fn lay_down<I: Index>(disk: &Arc<dyn Disk>, sizes: &Sizes, index: I, stamp: Stam
     Ok(Opened { index, stamp, journal, space, commits, checkpoint, snapshot: stamp.sequence })
 }
 
+/// Lays down a new store on an empty disk that has the entries of a dump. The index is made when the store is opened.
+pub(crate) fn lay_down_dump(
+    disk: &Arc<dyn Disk>,
+    mut dump: DumpReader<impl io::Read>,
+    found: &DumpInfo,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), DumpError> {
+    // Two stores that go on from the same state must not be taken for one.
+    let stamp = Stamp { store: random_id(), sequence: found.sequence, digest: found.set_digest() };
+    let mut failure = None;
+    let written = snapshots::write(disk, 0, &stamp, |writer| {
+        while let Some(entry) = dump.next() {
+            if let Err(error) = entry.and_then(|(key, value)| writer.entry(&key, &value)) {
+                failure = Some(error);
+                return Err(StoreError::Closed);
+            }
+            if dump.entries().is_multiple_of(ENTRIES_PER_PROGRESS) || dump.entries() == found.entries {
+                let (entries, bytes, of_bytes) = (dump.entries(), dump.offset(), Some(found.bytes));
+                progress(Progress { stage: Stage::Loading, entries, bytes, of_bytes });
+            }
+        }
+        Ok(())
+    });
+    match failure {
+        Some(error) => return Err(error),
+        None => written?,
+    };
+    let note = Note { stamp, clean: None };
+    NoteFile::create(disk, COMMITS, &note)?;
+    NoteFile::create(disk, CHECKPOINT, &note)?;
+    Ok(())
+}
+
 /// Writes a snapshot of an index that no one commits to; checks it against `stamp`.
 fn write_snapshot(disk: &Arc<dyn Disk>, index: &impl Index, stamp: &Stamp) -> Result<(), StoreError> {
     // Nobody needs space for anything else yet.
@@ -316,6 +368,11 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         self.scan.follows(from).then(|| self.scan.newest().max(from))
     }
 
+    /// The newest commit that is known to have been acknowledged.
+    fn newest_known(&self) -> Sequence {
+        self.notes.acknowledged().max(self.scan.newest()).max(self.snapshot.unwrap_or_default())
+    }
+
     /// An index that holds all that was acknowledged, and its state.
     fn index(&mut self) -> Result<(H::Index, Stamp), StoreError> {
         let clean = self.notes.checkpoint.as_ref().and_then(|(_, note)| note.clean.map(|files| (files, note.stamp)));
@@ -325,14 +382,15 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
             }
             tracing::error!("the index is not as a clean close left it; making it anew");
         }
-        let index = self.open_index();
+        // Of one that changed after a clean close, all is kept as it is: opening it would change it once more.
+        let index = if clean.is_none() { self.open_index() } else { None };
         let held = index.as_ref().and_then(|index| self.stamp_of(index));
         // The index only ever gets what is durable in the journal, so what it has was there.
         let acknowledged = self.notes.acknowledged().max(held.map_or(Sequence::ZERO, |held| held.sequence));
         let mut refusal = None;
         if let Some(end) = self.end.filter(|end| end.sequence >= acknowledged) {
             match index {
-                Some(index) if clean.is_none() && held.is_some() && self.replay(&index, &end) => {
+                Some(index) if held.is_some() && self.replay(&index, &end) => {
                     return Ok((index, end));
                 }
                 index => drop(index),
@@ -415,11 +473,10 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         let snapshot =
             self.snapshot.ok_or_else(|| corrupt("there is no snapshot to make the index from".to_owned()))?;
         if self.leads(snapshot) != Some(end.sequence) {
-            let damage = self.scan.damages.first().map(ToString::to_string);
             let gap = || {
                 format!("the journal does not lead from the snapshot of commit {snapshot} to commit {}", end.sequence)
             };
-            return Err(corrupt(damage.unwrap_or_else(gap)));
+            return Err(corrupt(self.damage().unwrap_or_else(gap)));
         }
         tracing::info!(%snapshot, commits = %end.sequence, "making the index anew from snapshot and journal");
         let mut stamp = *end;
@@ -473,18 +530,27 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         }
     }
 
+    /// The first damage to the journal that the snapshot does not make good.
+    fn damage(&self) -> Option<String> {
+        let snapshot = self.snapshot.unwrap_or_default();
+        let damage = self.scan.damages.iter().find(|damage| damage.lost.end > snapshot.next().number());
+        damage.map(ToString::to_string)
+    }
+
     /// Why nothing can be opened.
     fn refusal(&self, acknowledged: Sequence, rebuilding: Option<StoreError>) -> StoreError {
-        let damage = self.scan.damages.first().map(ToString::to_string);
         let errors = [rebuilding, self.damaged_snapshot.clone()].into_iter().flatten().map(|error| match error {
             StoreError::Corrupt { what } => what,
             error => error.to_string(),
         });
-        let mut reasons: Vec<String> = damage.into_iter().chain(errors).collect();
+        let mut reasons: Vec<String> = self.damage().into_iter().chain(errors).collect();
         reasons.dedup();
+        let found = self.end.map_or(Sequence::ZERO, |end| end.sequence);
         if reasons.is_empty() {
-            let found = self.end.map_or(Sequence::ZERO, |end| end.sequence);
             return StoreError::RolledBack { expected: acknowledged, found };
+        }
+        if found < acknowledged {
+            reasons.push(format!("commits {} to {acknowledged} were acknowledged and are missing", found.next()));
         }
         let what = format!("{}; and the index does not have everything that was acknowledged", reasons.join("; "));
         StoreError::Corrupt { what }

@@ -113,6 +113,15 @@ pub(crate) fn remove_older(disk: &Arc<dyn Disk>, newest: Sequence) -> Result<(),
     list(disk)?.into_iter().filter(|sequence| *sequence < newest).try_for_each(|sequence| remove(&name(sequence)))
 }
 
+/// Gives snapshots after `newest` other names, so that they do not count; nothing is removed.
+pub(crate) fn put_aside_after(disk: &Arc<dyn Disk>, newest: Sequence) -> Result<(), StoreError> {
+    for sequence in list(disk)?.into_iter().filter(|sequence| *sequence > newest) {
+        let aside = format!("{DIRECTORY}/damaged-{:016x}", sequence.number());
+        disk.rename(&name(sequence), &aside).map_err(StoreError::io(format!("rename {}", name(sequence))))?;
+    }
+    disk.sync_dir(DIRECTORY).map_err(StoreError::io("put a snapshot aside"))
+}
+
 /// Reads a file from its beginning to its end.
 pub(crate) struct FileReader {
     file: Box<dyn DiskFile>,
@@ -150,13 +159,14 @@ impl Write for FileWriter {
     }
 }
 
+/// Reads a whole snapshot.
+pub(crate) fn info(disk: &Arc<dyn Disk>, store: u64, sequence: Sequence) -> Result<DumpInfo, StoreError> {
+    open(disk, store, sequence)?.finish().map_err(unreadable(sequence))
+}
+
 /// Reads a whole snapshot; gives the state that it holds.
 pub(crate) fn verify(disk: &Arc<dyn Disk>, store: u64, sequence: Sequence) -> Result<Stamp, StoreError> {
-    let mut dump = open(disk, store, sequence)?;
-    for entry in &mut dump {
-        entry.map_err(unreadable(sequence))?;
-    }
-    let info = dump.finish().map_err(unreadable(sequence))?;
+    let info = info(disk, store, sequence)?;
     Ok(Stamp { store: info.store_id, sequence: info.sequence, digest: info.set_digest() })
 }
 

@@ -20,7 +20,7 @@ mod tests;
 
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -127,8 +127,10 @@ struct State {
     reserved: u64,
     /// The greatest segment that somebody waits for.
     wanted: u64,
-    /// How often preparing the next segment has ended, well or not.
-    attempts: u64,
+    /// How often preparing the next segment has begun.
+    begun: u64,
+    /// How often it has ended, well or not.
+    ended: u64,
     failure: Option<StoreError>,
     /// Commits up to this one need no journal.
     covered: Sequence,
@@ -183,7 +185,8 @@ impl Space {
             found,
             reserved: 0,
             wanted: 0,
-            attempts: 0,
+            begun: 0,
+            ended: 0,
             failure: None,
             covered: Sequence::ZERO,
             is_closed: false,
@@ -225,12 +228,13 @@ impl Space {
     }
 
     fn wait_until_fits(&self, state: &mut MutexGuard<'_, State>, bytes: u64) -> Result<(), StoreError> {
-        let seen = state.attempts;
+        // One that has begun may not know yet of space that somebody has just made.
+        let seen = state.begun;
         while !state.fits(bytes) {
             if state.is_closed {
                 return Err(StoreError::Closed);
             }
-            if state.attempts > seen
+            if state.ended > seen
                 && let Some(failure) = &state.failure
             {
                 return Err(failure.clone());
@@ -329,7 +333,9 @@ impl Space {
 
     /// Prepares the next segment.
     fn prepare(&self, mut state: MutexGuard<'_, State>) {
-        let bytes = self.segment_bytes.max(state.wanted.next_multiple_of(PAGE_BYTES as u64));
+        state.begun += 1;
+        let wanted = mem::take(&mut state.wanted);
+        let bytes = self.segment_bytes.max(wanted.next_multiple_of(PAGE_BYTES as u64));
         let number = state.found.next_number;
         let spare = state.found.spares.iter().position(|spare| spare.bytes >= bytes);
         let spare = spare.map(|index| state.found.spares.swap_remove(index));
@@ -339,8 +345,7 @@ impl Space {
             None => self.fill(bytes, number),
         };
         let mut state = self.state.lock();
-        state.attempts += 1;
-        state.wanted = 0;
+        state.ended += 1;
         match prepared {
             Ok(segment) => {
                 if state.failure.take().is_some() {

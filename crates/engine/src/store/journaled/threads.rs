@@ -141,6 +141,11 @@ impl<I: Index> Shared<I> {
         &self.space
     }
 
+    /// The number that this store has of its own.
+    pub(super) fn store(&self) -> u64 {
+        self.progress.lock().published.store
+    }
+
     pub(super) fn status(&self) -> StoreStatus {
         let progress = self.progress.lock();
         StoreStatus {

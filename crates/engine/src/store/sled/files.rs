@@ -2,10 +2,11 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
-use crate::store::StoreError;
+use crate::store::{StoreError, dump::DumpError};
 
 /// Creates a directory that only its owner can enter, unless it exists already.
 pub(super) fn create_private_dir(path: &Path) -> Result<(), StoreError> {
@@ -17,10 +18,11 @@ pub(super) fn create_private_dir(path: &Path) -> Result<(), StoreError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(StoreError::io(format!("create the directory {}", path.display())))?;
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync_dir(parent),
-        _ => sync_dir(Path::new(".")),
-    }
+    sync_dir(parent_of(path))
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a directory's entries durable.
@@ -89,4 +91,46 @@ pub(super) fn lock(directory: &Path) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: directory.to_path_buf() }),
         Err(TryLockError::Error(error)) => Err(StoreError::io(format!("lock {}", directory.display()))(error)),
     }
+}
+
+/// Refuses a directory with anything in it; a missing one is as good as an empty one.
+pub(super) fn refuse_non_empty(directory: &Path) -> Result<(), DumpError> {
+    match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(DumpError::Io { action: "list the directory to load into", source }),
+        Ok(mut entries) => entries.next().map_or(Ok(()), |_| Err(DumpError::NotEmpty)),
+    }
+}
+
+/// The path beside `directory` with a dot and this word at its end.
+pub(super) fn beside(directory: &Path, word: &str) -> PathBuf {
+    // What is there may have been given as `.` or with a slash at its end.
+    let whole = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_path_buf());
+    let mut name = whole.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(word);
+    whole.with_file_name(name)
+}
+
+/// Removes a directory with all that is in it, if it is there.
+pub(super) fn remove_dir(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io(format!("remove {}", path.display()))(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives a directory the name of another one, which is missing or empty, durably.
+pub(super) fn take_place(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let take_place = || {
+        match fs::remove_dir(to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::rename(from, to)
+    };
+    take_place().map_err(StoreError::io(format!("rename {} to {}", from.display(), to.display())))?;
+    sync_dir(parent_of(to))
 }

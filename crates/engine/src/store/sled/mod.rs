@@ -10,17 +10,26 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, fs::File, path::Path, sync::Arc};
+use std::{
+    fmt,
+    fs::File,
+    io::{Read, Seek, SeekFrom, Write},
+    ops::RangeInclusive,
+    path::Path,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
 use self::home::SledHome;
 use super::{
     Change, Commit, Sequence, Snapshot, Store, StoreError, Submitted, Ticket, View,
-    disk::OsDisk,
-    journaled::{JournaledStore, Sizes, StoreStatus},
+    disk::{Disk, OsDisk},
+    dump::{self, DumpError, DumpInfo, DumpReader},
+    journaled::{self, JournaledStore, Plan, Sizes, StoreReport, StoreStatus, lay_down_dump},
     overlay::Hot,
 };
+use crate::check;
 
 /// How a [`SledStore`] is opened; [`SledOptions::default`] says what is usual.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +116,77 @@ impl SledStore {
         Ok(Self { journaled, _lock: lock })
     }
 
+    /// Writes all durable entries as a dump, as they are at one moment, whatever is committed meanwhile, and flushes `out`; see [`dump`].
+    ///
+    /// The store keeps, in memory, what is overwritten until the dump is written.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`dump::dump`].
+    pub fn dump(&self, out: impl Write, progress: &mut dyn FnMut(dump::Progress)) -> Result<DumpInfo, DumpError> {
+        self.journaled.dump(out, progress)
+    }
+
+    /// Makes a new store in `directory`, which is missing or empty, of a dump that begins where `input` stands: all of it or nothing.
+    ///
+    /// The new store goes on from the dump's commit, under a number of its own. Until it is whole, it is in a directory of the same name with
+    /// `.loading` at its end.
+    ///
+    /// # Errors
+    ///
+    /// - [`DumpError::NotEmpty`] when something is in the directory.
+    /// - Those of [`dump::verify`]: the dump is read whole before anything is written.
+    /// - [`DumpError::Store`] when the new store cannot be made.
+    pub fn restore(
+        directory: impl AsRef<Path>,
+        mut input: impl Read + Seek,
+        progress: &mut dyn FnMut(dump::Progress),
+    ) -> Result<DumpInfo, DumpError> {
+        let directory = directory.as_ref();
+        files::refuse_non_empty(directory)?;
+        let io = |source| DumpError::Io { action: "find a place in the dump", source };
+        let begin = input.stream_position().map_err(io)?;
+        let info = dump::verify(&mut input, progress)?;
+        input.seek(SeekFrom::Start(begin)).map_err(io)?;
+        let unfinished = files::beside(directory, "loading");
+        files::remove_dir(&unfinished)?;
+        files::create_private_dir(&unfinished)?;
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk::new(&unfinished));
+        lay_down_dump(&disk, DumpReader::open(input)?, &info, progress)?;
+        // The index is made here, so that the first start is as short as any, and is known to succeed.
+        Self::open(&unfinished, &SledOptions::default())?.close()?;
+        files::take_place(&unfinished, directory)?;
+        Ok(info)
+    }
+
+    /// Checks the closed store in `directory`: each part of its files against the others, each key, and everything that the engine keeps.
+    ///
+    /// Mends nothing. Sled may write to its own files when they are opened.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError::Locked`] when the store is open.
+    /// - [`StoreError::Corrupt`] when there is no store, or too little of one to check.
+    /// - [`StoreError::Io`] and [`StoreError::UnknownFormat`].
+    pub fn check(
+        directory: impl AsRef<Path>,
+        progress: &mut dyn FnMut(check::Progress),
+    ) -> Result<StoreReport, StoreError> {
+        let closed = Closed::lock(directory.as_ref())?;
+        journaled::inspect(&closed.disk, &closed.home, &Sizes::default(), progress)
+    }
+
+    /// Finds out what has to be done so that the closed store in `directory` can be opened, without doing it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SledStore::check`].
+    pub fn plan_repair(directory: impl AsRef<Path>) -> Result<Repair, StoreError> {
+        let closed = Closed::lock(directory.as_ref())?;
+        let plan = journaled::plan(&closed.disk, &closed.home, &Sizes::default())?;
+        Ok(Repair { closed, plan })
+    }
+
     /// How far the store is.
     pub fn status(&self) -> StoreStatus {
         self.journaled.status()
@@ -120,6 +200,70 @@ impl SledStore {
     pub fn close(self) -> Result<(), StoreError> {
         let Self { journaled, _lock } = self;
         journaled.close()
+    }
+}
+
+/// The directory of a closed store, locked so that nobody opens it.
+struct Closed {
+    disk: Arc<dyn Disk>,
+    home: SledHome,
+    _lock: File,
+}
+
+impl Closed {
+    fn lock(directory: &Path) -> Result<Self, StoreError> {
+        if !directory.is_dir() {
+            return Err(StoreError::Corrupt { what: format!("there is no directory {}", directory.display()) });
+        }
+        let lock = files::lock(directory)?;
+        let home = SledHome::new(directory, SledOptions::default().sled_bytes());
+        Ok(Self { disk: Arc::new(OsDisk::new(directory)), home, _lock: lock })
+    }
+}
+
+/// What has to be done so that a store can be opened; see [`SledStore::plan_repair`]. Its text says what is damaged, what would be done, and
+/// what would be lost. The store stays locked as long as this exists.
+pub struct Repair {
+    closed: Closed,
+    plan: Plan,
+}
+
+impl Repair {
+    /// Whether the store cannot be opened as it is.
+    pub fn is_needed(&self) -> bool {
+        self.plan != Plan::Nothing
+    }
+
+    /// The acknowledged commits that would be given up; none where nothing has to be, or nothing can be saved.
+    pub fn gives_up(&self) -> Option<RangeInclusive<Sequence>> {
+        match &self.plan {
+            Plan::GoBack { to, from, .. } => Some(to.next()..=*from),
+            Plan::Nothing | Plan::Impossible { .. } => None,
+        }
+    }
+
+    /// Does it. Nothing is removed: what is damaged gets other names. Does nothing where nothing has to be done.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] where nothing can be saved, and whatever the files fail with.
+    pub fn run(self) -> Result<(), StoreError> {
+        if let Plan::Impossible { .. } = self.plan {
+            return Err(StoreError::Corrupt { what: self.plan.to_string() });
+        }
+        journaled::run_repair(&self.closed.disk, &self.closed.home, &Sizes::default(), &self.plan)
+    }
+}
+
+impl fmt::Display for Repair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.plan.fmt(f)
+    }
+}
+
+impl fmt::Debug for Repair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repair").field("plan", &self.plan).finish_non_exhaustive()
     }
 }
 

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use super::files::{files_of, sync_dir};
 use crate::store::{
     Direction, KeyRange, StoreError, Write,
-    journaled::{Index, Stamp},
+    journaled::{EachEntry, Index, Stamp},
     overlay::Base,
 };
 
@@ -64,7 +64,7 @@ impl Index for SledTree {
         Ok(stamp.and_then(|stamp| Stamp::decode(&stamp).ok()))
     }
 
-    fn scan(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    fn scan(&self, each: EachEntry<'_>) -> Result<(), StoreError> {
         let mut failure = None;
         guarded("reading all entries", || {
             for entry in self.db.range(FIRST_KEY..) {

@@ -8,7 +8,7 @@ use crate::store::{
     journaled::{
         frame::{self, HEADER_BYTES, PAGE_BYTES},
         notes::{Found, Note, NoteFile},
-        recover::{CHECKPOINT, COMMITS},
+        recover::COMMITS,
         snapshots, space,
     },
 };
@@ -46,17 +46,8 @@ pub(crate) fn frames(directory: &Path) -> Vec<PlacedFrame> {
 
 /// The newest note in `COMMITS`.
 pub(crate) fn noted_commits(directory: &Path) -> Option<Note> {
-    noted(directory, COMMITS)
-}
-
-/// The newest note in `CHECKPOINT`.
-pub(crate) fn noted_checkpoint(directory: &Path) -> Option<Note> {
-    noted(directory, CHECKPOINT)
-}
-
-fn noted(directory: &Path, name: &'static str) -> Option<Note> {
     let disk: Arc<dyn Disk> = Arc::new(OsDisk::new(directory));
-    match NoteFile::open(&disk, name).unwrap() {
+    match NoteFile::open(&disk, COMMITS).unwrap() {
         Found::Note(_, note) => Some(note),
         _ => None,
     }

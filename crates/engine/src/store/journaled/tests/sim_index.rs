@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use crate::store::{
     Direction, KeyRange, StoreError, Write,
     digest::SetDigest,
-    journaled::{Fill, Fingerprint, Index, IndexHome, Stamp},
+    journaled::{EachEntry, Fill, Fingerprint, Index, IndexHome, Stamp},
     overlay::Base,
 };
 
@@ -134,7 +134,7 @@ impl Index for SimIndex {
         Ok(self.0.lock().current.as_ref().and_then(|content| content.stamp))
     }
 
-    fn scan(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    fn scan(&self, each: EachEntry<'_>) -> Result<(), StoreError> {
         let content = self.0.lock().current.clone().unwrap_or_default();
         content.entries.iter().try_for_each(|(key, value)| each(key, value))
     }

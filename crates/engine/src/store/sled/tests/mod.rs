@@ -3,8 +3,11 @@
 mod damage;
 mod faults;
 mod gate;
+mod maintenance;
 mod power;
 mod prototypes;
+mod rules;
+mod takeover;
 
 use std::fs;
 
@@ -34,6 +37,21 @@ fn copy_dir(from: &Path, to: &Path) {
             assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
         }
     }
+}
+
+/// Does something to sled's tree in the directory of a store that is closed.
+fn change_sled<T>(directory: &Path, change: impl FnOnce(&::sled::Db) -> T) -> T {
+    let config = ::sled::Config::new().path(directory.join("sled")).flush_every_ms(None);
+    let db = loop {
+        match config.open() {
+            // Sled's own threads may hold its files a little longer than the last handle exists.
+            Err(error) if error.to_string().contains("lock") => std::thread::yield_now(),
+            opened => break opened.unwrap(),
+        }
+    };
+    let result = change(&db);
+    db.flush().unwrap();
+    result
 }
 
 struct Directory(TempDir);
