@@ -32,6 +32,8 @@ use std::{fmt, ops::Bound};
 
 use bytes::Bytes;
 
+#[cfg(all(feature = "sled", any(test, feature = "testing")))]
+pub(crate) use self::journaled::{frame, notes};
 pub use self::{error::StoreError, memory::MemoryStore};
 #[cfg(feature = "sled")]
 pub use self::{
@@ -59,9 +61,9 @@ impl Sequence {
         self.0
     }
 
-    /// The sequence that follows this one.
+    /// The sequence that follows this one. No store gets to the last one, but bytes that nobody wrote may name it.
     pub(crate) const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 

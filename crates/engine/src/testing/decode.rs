@@ -71,6 +71,71 @@ pub fn dump(bytes: &[u8]) {
     }
 }
 
+/// Any bytes are a frame of the journal that is read whole, or are refused, and any bytes are writes up to where they are none. The first byte chooses:
+/// bytes as they are, under the right checksum, or a payload.
+///
+/// # Panics
+///
+/// When that does not hold.
+#[cfg(feature = "sled")]
+pub fn frame(bytes: &[u8]) {
+    use crate::store::frame;
+
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let mut bytes = rest.to_vec();
+    match kind % 3 {
+        0 => {}
+        1 => frame::seal(&mut bytes),
+        _ => return writes(rest),
+    }
+    let Some((head, payload)) = frame::decode(&bytes) else { return };
+    assert_eq!(frame::head(&bytes), Some(head));
+    assert!(head.first <= head.after.sequence);
+    assert!(head.frame_bytes().is_multiple_of(frame::PAGE_BYTES) && head.frame_bytes() > payload.len());
+    writes(payload);
+    // What follows the frame does not count.
+    let end = bytes.len().min(head.frame_bytes());
+    assert_eq!(frame::decode(&bytes[..end]), Some((head, payload)));
+}
+
+/// Reads the payload of a frame up to where it is none.
+#[cfg(feature = "sled")]
+fn writes(payload: &[u8]) {
+    let (mut length, mut is_broken) = (0, false);
+    for write in crate::store::frame::writes(payload) {
+        assert!(!is_broken, "nothing follows what is none");
+        match write {
+            Some(write) => length += write.key().len() + write.value().map_or(0, Bytes::len),
+            None => is_broken = true,
+        }
+    }
+    assert!(length <= payload.len());
+}
+
+/// Any bytes are a slot of a file of notes, of this format or of one that is named, or are refused. The first byte chooses: bytes as they are, or under
+/// the right checksums.
+///
+/// # Panics
+///
+/// When that does not hold.
+#[cfg(feature = "sled")]
+pub fn note(bytes: &[u8]) {
+    use crate::store::notes::{self, FORMAT, Slot};
+
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let mut bytes = rest.to_vec();
+    if kind % 2 == 1 {
+        notes::seal(&mut bytes);
+    }
+    match Slot::read(&bytes) {
+        Slot::Damaged => {}
+        Slot::UnknownFormat(format) => assert_ne!(format, FORMAT),
+        Slot::Note(generation, note) => {
+            assert_eq!(Slot::read(&notes::encode(generation, &note)), Slot::Note(generation, note));
+        }
+    }
+}
+
 /// The entries of a dump that is whole.
 fn read_dump(dump: &[u8]) -> Option<(Vec<(Bytes, Bytes)>, DumpInfo)> {
     let mut reader = DumpReader::open(dump).ok()?;
@@ -110,6 +175,11 @@ mod tests {
     fn the_seeds_of_all_fuzz_targets_pass() -> Result<(), Box<dyn Error>> {
         run_seeds("lsn", lsn)?;
         run_seeds("stored", stored)?;
+        #[cfg(feature = "sled")]
+        {
+            run_seeds("frame", frame)?;
+            run_seeds("note", note)?;
+        }
         run_seeds("dump", dump)
     }
 
@@ -119,6 +189,20 @@ mod tests {
             lsn(&bytes);
             stored(&bytes);
             dump(&bytes);
+            #[cfg(feature = "sled")]
+            {
+                frame(&bytes);
+                note(&bytes);
+            }
+        }
+
+        #[test]
+        #[cfg(feature = "sled")]
+        fn a_changed_byte_of_a_frame_is_a_frame_or_refused(at: prop::sample::Index, byte: u8) {
+            let mut seed = include_bytes!("../../../../fuzz/corpus/frame/sealed").to_vec();
+            let length = seed.len();
+            seed[at.index(length)] = byte;
+            frame(&seed);
         }
 
         #[test]

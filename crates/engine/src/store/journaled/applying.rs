@@ -84,3 +84,76 @@ impl Applying {
         state.is_closed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::store::{Sequence, digest::SetDigest};
+
+    fn group(sequence: u64, bytes: usize) -> Group {
+        let after = Stamp { store: 1, sequence: Sequence::new(sequence), digest: SetDigest::default() };
+        Group { commits: Vec::new(), after, bytes }
+    }
+
+    fn taken(applying: &Applying) -> Option<Vec<u64>> {
+        applying.take().map(|groups| groups.iter().map(|group| group.after.sequence.number()).collect())
+    }
+
+    #[test]
+    fn groups_come_in_their_order_and_in_batches() {
+        let applying = Applying::new(10);
+        (1..=7).for_each(|number| applying.push(group(number, 4)));
+        assert_eq!(taken(&applying), Some(vec![1, 2, 3]));
+        applying.push(group(8, 100));
+        assert_eq!(taken(&applying), Some(vec![4, 5, 6]));
+        assert_eq!(taken(&applying), Some(vec![7, 8]));
+    }
+
+    #[test]
+    fn fewer_than_a_batch_come_after_a_moment() {
+        let applying = Applying::new(10);
+        applying.push(group(1, 4));
+        assert_eq!(taken(&applying), Some(vec![1]));
+    }
+
+    #[test]
+    fn what_is_left_at_the_end_comes_and_then_nothing() {
+        let applying = Applying::new(10);
+        (1..=4).for_each(|number| applying.push(group(number, 4)));
+        applying.close();
+        assert_eq!(taken(&applying), Some(vec![1, 2, 3]));
+        assert_eq!(taken(&applying), Some(vec![4]));
+        assert_eq!(taken(&applying), None);
+        assert!(applying.pause(Duration::MAX));
+    }
+
+    #[test]
+    fn each_group_is_taken_while_others_come() {
+        let applying = Applying::new(40);
+        let all: Vec<u64> = (1..=20_000).collect();
+        thread::scope(|scope| {
+            let taker = scope.spawn(|| std::iter::from_fn(|| taken(&applying)).flatten().collect::<Vec<_>>());
+            all.iter().for_each(|number| applying.push(group(*number, 1 + usize::from(number % 7 == 0) * 90)));
+            applying.close();
+            assert_eq!(taker.join().unwrap(), all);
+        });
+    }
+
+    #[test]
+    fn the_end_ends_a_pause() {
+        let applying = Applying::new(10);
+        thread::scope(|scope| {
+            let paused = scope.spawn(|| {
+                let mut pauses = 0;
+                while !applying.pause(Duration::from_secs(3600)) {
+                    pauses += 1;
+                }
+                pauses
+            });
+            applying.close();
+            assert!(paused.join().unwrap() <= 1);
+        });
+    }
+}

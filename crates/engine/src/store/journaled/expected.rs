@@ -1,6 +1,9 @@
 //! What a store must hold, by its snapshot and its journal alone: to tell whether an index is right, key by key, without trusting anything that was ever
 //! read from it.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, iter::Peekable, sync::Arc};
 
 use bytes::Bytes;

@@ -17,6 +17,9 @@
 //!
 //! Kinds: 0 deletes a key, 1 puts it, 2 creates it.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -139,6 +142,15 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(Head, &[u8])> {
     let payload = bytes.get(HEADER_BYTES..)?.get(..head.payload_bytes)?;
     let is_whole = checksum(&bytes[..CHECKED_BYTES], payload) == head.checksum && head.first <= head.after.sequence;
     is_whole.then_some((head, payload))
+}
+
+/// Puts the checksum that it should have into what may be a frame, so that what stands in it is looked at.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn seal(bytes: &mut [u8]) {
+    let Some(head) = head(bytes) else { return };
+    let Some(payload) = bytes.get(HEADER_BYTES..).and_then(|rest| rest.get(..head.payload_bytes)) else { return };
+    let checksum = checksum(&bytes[..CHECKED_BYTES], payload);
+    bytes[CHECKED_BYTES..HEADER_BYTES].copy_from_slice(&checksum.to_be_bytes());
 }
 
 /// The writes of a frame's payload, in the order of its commits; `None` stands for the rest of a payload that is none.

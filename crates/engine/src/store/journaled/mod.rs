@@ -23,10 +23,10 @@
 
 mod applying;
 mod expected;
-mod frame;
+pub(crate) mod frame;
 mod index;
 mod journal;
-mod notes;
+pub(crate) mod notes;
 mod recover;
 mod scan;
 mod snapshots;

@@ -1,8 +1,11 @@
 //! The files `COMMITS` and `CHECKPOINT`: a few bytes each, written again and again.
 //!
-//! Each has two slots on pages of their own, written in turn, so that a torn write leaves the other one. All numbers are big-endian:
+//! Each has two slots on pages of their own, written in turn, so that a torn write leaves the other one if that was synced. All numbers are big-endian:
 //! `OFFSNOTE`, format (4 bytes), 1 after a clean close or else 0 (4), generation (8), a [`Stamp`] (64), length and digest of the index's files at a
 //! clean close (8, 16), and the XXH3-64 (8) of all that stands before.
+
+#[cfg(test)]
+mod tests;
 
 use std::{io, sync::Arc};
 
@@ -124,13 +127,16 @@ impl NoteFile {
     }
 }
 
-enum Slot {
+/// What a slot holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
     Damaged,
     UnknownFormat(u32),
     Note(u64, Note),
 }
 
-fn encode(generation: u64, note: &Note) -> Vec<u8> {
+/// A slot's bytes.
+pub(crate) fn encode(generation: u64, note: &Note) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(NOTE_BYTES);
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&FORMAT.to_be_bytes());
@@ -145,8 +151,22 @@ fn encode(generation: u64, note: &Note) -> Vec<u8> {
     bytes
 }
 
+/// Puts the checksums that they should have into what may be a slot and the stamp in it, so that what stands in them is looked at.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn seal(bytes: &mut [u8]) {
+    const STAMP: usize = 8 + 4 + 4 + 8;
+    if bytes.len() < NOTE_BYTES {
+        return;
+    }
+    for (start, end) in [(STAMP, STAMP + STAMP_BYTES - 8), (0, CHECKED_BYTES)] {
+        let checksum = xxh3_64(&bytes[start..end]);
+        bytes[end..end + 8].copy_from_slice(&checksum.to_be_bytes());
+    }
+}
+
 impl Slot {
-    fn read(bytes: &[u8]) -> Self {
+    /// What stands at the start of `bytes`.
+    pub(crate) fn read(bytes: &[u8]) -> Self {
         Self::decode(bytes).unwrap_or(Self::Damaged)
     }
 

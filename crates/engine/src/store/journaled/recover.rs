@@ -8,7 +8,7 @@
 //! 4. Where the journal is damaged: an index that holds what its own stamp says, if the journal leads from there to all that is known to have
 //!    been acknowledged.
 //!
-//! Otherwise the store is refused with what is lost; nothing of it was changed then.
+//! Otherwise the store is refused with what is lost; journal and snapshots are as they were then.
 
 mod inspect;
 mod offline;
@@ -201,7 +201,8 @@ fn lay_down<I: Index>(disk: &Arc<dyn Disk>, sizes: &Sizes, index: I, stamp: Stam
     let note = Note { stamp, clean: None };
     let checkpoint = NoteFile::create(disk, CHECKPOINT, &note)?;
     let commits = NoteFile::create(disk, COMMITS, &note)?;
-    let found = space::Found { rest: active.bytes, next_number: 2, ..space::Found::default() };
+    let found =
+        space::Found { active_bytes: active.bytes, rest: active.bytes, next_number: 2, ..space::Found::default() };
     let space = Arc::new(Space::new(Arc::clone(disk), sizes.segment_bytes, sizes.reserve_bytes, found));
     let journal = Journal::new(Arc::clone(&space), active, 0, stamp.sequence, 0);
     Ok(Opened { index, stamp, journal, space, commits, checkpoint, snapshot: stamp.sequence })
@@ -217,7 +218,7 @@ pub(crate) fn lay_down_dump(
     // Two stores that go on from the same state must not be taken for one.
     let stamp = Stamp { store: random_id(), sequence: found.sequence, digest: found.set_digest() };
     let mut failure = None;
-    let written = snapshots::write(disk, &stamp, |writer| {
+    let written = snapshots::write(disk, 0, &stamp, |writer| {
         while let Some(entry) = dump.next() {
             if let Err(error) = entry.and_then(|(key, value)| writer.entry(&key, &value)) {
                 failure = Some(error);
@@ -242,7 +243,8 @@ pub(crate) fn lay_down_dump(
 
 /// Writes a snapshot of an index that no one commits to; checks it against `stamp`.
 fn write_snapshot(disk: &Arc<dyn Disk>, index: &impl Index, stamp: &Stamp) -> Result<(), StoreError> {
-    snapshots::write(disk, stamp, |writer| {
+    // Nobody needs space for anything else yet.
+    snapshots::write(disk, 0, stamp, |writer| {
         index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::unwritable))
     })?;
     snapshots::remove_older(disk, stamp.sequence)
@@ -590,7 +592,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         }
         // A segment may have been cut right behind its last frame.
         active.bytes = active.bytes.max(position);
-        found.rest = active.bytes - position;
+        (found.active_bytes, found.rest) = (active.bytes, active.bytes - position);
         let previous = self.scan.frames.last().map_or(0, |frame| frame.head.checksum);
         let space = Space::new(Arc::clone(self.disk), self.sizes.segment_bytes, self.sizes.reserve_bytes, found);
         Ok((active, position, previous, Arc::new(space)))

@@ -5,6 +5,9 @@
 //! acknowledged, because the next frame is written only after it is durable. A whole frame with later commits after that
 //! means that something in between was damaged.
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, ops::Range, sync::Arc};
 
 use super::{
@@ -43,7 +46,8 @@ pub(crate) struct Torn {
 /// A place in the journal where commits cannot be read, although later ones can.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Damage {
-    /// The segment, and the byte in it, where the first frame that cannot be read should be.
+    /// The segment, and the byte in it, where the first frame that cannot be read begins; where its head cannot be read either, the first byte behind
+    /// the frames before it that counts for nothing.
     pub(crate) segment: u64,
     pub(crate) position: u64,
     /// The commits that cannot be read.
@@ -236,8 +240,8 @@ impl Reader {
         let is_linked = head.first == newest.next() && names_the_last;
         if !is_linked {
             let place = self.lost.as_ref().map_or((segment, position), |lost| (lost.segment, lost.position));
-            let first = newest.number() + 1;
-            let lost = first..head.first.number().max(first + 1);
+            let first = newest.next();
+            let lost = first.number()..head.first.max(first.next()).number();
             self.scan.damages.push(Damage { segment: place.0, position: place.1, lost });
         }
         if let Some(last) = self.scan.segments.last_mut() {
@@ -252,10 +256,9 @@ impl Reader {
     fn note_end(&mut self, segment: u64, position: u64, bytes: &[u8]) {
         let expected = self.scan.newest().next();
         let head = frame::head(bytes).filter(|head| head.after.store == self.store && head.first == expected);
-        match &mut self.lost {
-            None => self.lost = Some(Lost { segment, position, head }),
-            Some(lost) if lost.head.is_none() => lost.head = head,
-            Some(_) => {}
+        // Where the head of the next frame can be read, it is known where that frame is: maybe in another segment than the one before.
+        if self.lost.as_ref().is_none_or(|lost| lost.head.is_none() && head.is_some()) {
+            self.lost = Some(Lost { segment, position, head });
         }
     }
 

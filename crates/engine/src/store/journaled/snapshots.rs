@@ -2,6 +2,9 @@
 //!
 //! Together with the journal's frames that follow, a snapshot is all of the store; the index can be made anew from the two.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     io::{self, Read, Write},
     sync::Arc,
@@ -52,17 +55,20 @@ fn open_any(disk: &Arc<dyn Disk>, sequence: Sequence) -> Result<DumpReader<FileR
     Ok(dump)
 }
 
-/// Writes a snapshot of the state that `stamp` describes, from what `fill` puts into it, and makes it durable.
+/// Writes a snapshot of the state that `stamp` describes, from what `fill` puts into it, and makes it durable; leaves `reserve_bytes` of the
+/// disk free.
 ///
 /// # Errors
 ///
+/// [`StoreError::Io`] where there is too little space.
 /// [`StoreError::Corrupt`] where the entries are not those that `stamp` describes; then there is no new snapshot.
 pub(crate) fn write(
     disk: &Arc<dyn Disk>,
+    reserve_bytes: u64,
     stamp: &Stamp,
     fill: impl FnOnce(&mut DumpWriter<FileWriter>) -> Result<(), StoreError>,
 ) -> Result<DumpInfo, StoreError> {
-    let written = write_unfinished(disk, stamp, fill);
+    let written = write_unfinished(disk, reserve_bytes, stamp, fill);
     if written.is_err() {
         // It takes space and nobody reads it; the next one, or the next start, removes it too.
         let _ = disk.remove(UNFINISHED);
@@ -72,13 +78,14 @@ pub(crate) fn write(
 
 fn write_unfinished(
     disk: &Arc<dyn Disk>,
+    reserve_bytes: u64,
     stamp: &Stamp,
     fill: impl FnOnce(&mut DumpWriter<FileWriter>) -> Result<(), StoreError>,
 ) -> Result<DumpInfo, StoreError> {
     let failed = || StoreError::io("write a snapshot");
     disk.create_dir(DIRECTORY).map_err(failed())?;
     let file = disk.create(UNFINISHED).map_err(failed())?;
-    let file = FileWriter { file, position: 0 };
+    let file = FileWriter { disk: Arc::clone(disk), reserve_bytes, file, position: 0 };
     let mut writer = DumpWriter::new(file, stamp.store, stamp.sequence).map_err(unwritable)?;
     fill(&mut writer)?;
     let (writer, info) = writer.finish().map_err(unwritable)?;
@@ -129,14 +136,19 @@ impl Read for FileReader {
     }
 }
 
-/// Writes a file from its beginning to its end.
+/// Writes a file from its beginning to its end, as long as the disk has more free than what is reserved.
 pub(crate) struct FileWriter {
+    disk: Arc<dyn Disk>,
+    reserve_bytes: u64,
     file: Box<dyn DiskFile>,
     position: u64,
 }
 
 impl Write for FileWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.reserve_bytes > 0 && self.disk.free_bytes()? < self.reserve_bytes.saturating_add(bytes.len() as u64) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.file.write_at(bytes, self.position)?;
         self.position += bytes.len() as u64;
         Ok(bytes.len())

@@ -11,9 +11,21 @@
 //!
 //! - A commit is accepted only after its space was reserved. What is reserved in all fits into what is left of the active segment, or all of
 //!   it into the next. So an accepted commit never finds the disk full.
+//! - Where there is too little, small commits wait until others are written, and do not ask for a larger segment: whoever waits sees to it that
+//!   what is accepted is written, and whoever is accepted meanwhile does the same.
 //! - Segments with numbers are in the order of their frames. A segment gets its number, durably, before a frame is written to it.
 
-use std::{collections::VecDeque, io, mem, sync::Arc};
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::VecDeque,
+    io, mem,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -102,7 +114,8 @@ pub(crate) struct Found {
     pub(crate) next: Option<Segment>,
     pub(crate) full: VecDeque<Full>,
     pub(crate) spares: Vec<Spare>,
-    /// What is left of the active segment.
+    /// The length of the active segment, and what is left of it.
+    pub(crate) active_bytes: u64,
     pub(crate) rest: u64,
     /// Greater than each number in use.
     pub(crate) next_number: u64,
@@ -130,6 +143,14 @@ impl State {
         self.reserved + bytes <= self.found.rest.max(next)
     }
 
+    /// Asks for a next segment that has room for `bytes`.
+    fn want(&mut self, bytes: u64, segment_bytes: u64) {
+        // A segment of the usual size does for small commits, once those before are written. With a large one, all that is reserved may have to go
+        // to the next segment.
+        let wanted = if bytes <= segment_bytes { bytes } else { self.reserved + bytes };
+        self.wanted = self.wanted.max(wanted);
+    }
+
     fn has_covered(&self) -> bool {
         self.found.full.front().is_some_and(|full| full.last <= self.covered)
     }
@@ -154,6 +175,8 @@ pub(crate) struct Space {
     work: Condvar,
     /// An attempt to prepare has ended, or there is more room.
     progress: Condvar,
+    /// How many wait in [`Space::reserve`].
+    blocked: AtomicUsize,
 }
 
 impl Space {
@@ -169,16 +192,42 @@ impl Space {
             is_closed: false,
         };
         let (work, progress) = (Condvar::new(), Condvar::new());
-        Self { disk, segment_bytes, reserve_bytes, state: Mutex::new(state), work, progress }
+        Self {
+            disk,
+            segment_bytes,
+            reserve_bytes,
+            state: Mutex::new(state),
+            work,
+            progress,
+            blocked: AtomicUsize::new(0),
+        }
     }
 
-    /// Reserves space for a frame of `bytes`; waits while the next segment is prepared.
+    /// Reserves space for a frame of `bytes`; waits while the next segment is prepared, or until accepted commits are written, for which it calls
+    /// first. Commits that are accepted while it waits have to be [called](Space::is_awaited) for too.
     ///
     /// # Errors
     ///
-    /// [`StoreError::NoSpace`] where it cannot be prepared. Asking again tries again.
-    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), StoreError> {
+    /// [`StoreError::NoSpace`] where the next segment cannot be prepared. Asking again tries again.
+    pub(crate) fn reserve(&self, bytes: u64, call_for_accepted: impl FnOnce()) -> Result<(), StoreError> {
         let mut state = self.state.lock();
+        if !state.fits(bytes) {
+            self.blocked.fetch_add(1, Ordering::SeqCst);
+            MutexGuard::unlocked(&mut state, call_for_accepted);
+            let fits = self.wait_until_fits(&mut state, bytes);
+            self.blocked.fetch_sub(1, Ordering::SeqCst);
+            fits?;
+        }
+        state.reserved += bytes;
+        Ok(())
+    }
+
+    /// Whether somebody waits until accepted commits are written.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.blocked.load(Ordering::SeqCst) > 0
+    }
+
+    fn wait_until_fits(&self, state: &mut MutexGuard<'_, State>, bytes: u64) -> Result<(), StoreError> {
         // One that has begun may not know yet of space that somebody has just made.
         let seen = state.begun;
         while !state.fits(bytes) {
@@ -190,12 +239,10 @@ impl Space {
             {
                 return Err(failure.clone());
             }
-            // All that is reserved may have to go to the next segment.
-            state.wanted = state.wanted.max(state.reserved + bytes).max(1);
+            state.want(bytes, self.segment_bytes);
             self.work.notify_one();
-            self.progress.wait(&mut state);
+            self.progress.wait(state);
         }
-        state.reserved += bytes;
         Ok(())
     }
 
@@ -203,6 +250,12 @@ impl Space {
     pub(crate) fn release(&self, bytes: u64) {
         let mut state = self.state.lock();
         state.reserved = state.reserved.saturating_sub(bytes);
+        self.progress.notify_all();
+    }
+
+    /// Says that nothing that was accepted will be written any more.
+    pub(crate) fn abandon(&self) {
+        self.state.lock().reserved = 0;
         self.progress.notify_all();
     }
 
@@ -219,7 +272,7 @@ impl Space {
         let mut state = self.state.lock();
         let next = state.found.next.take()?;
         state.found.full.push_back(full);
-        state.found.rest = next.bytes;
+        (state.found.active_bytes, state.found.rest) = (next.bytes, next.bytes);
         self.work.notify_one();
         Some(next)
     }
@@ -240,12 +293,13 @@ impl Space {
         self.progress.notify_all();
     }
 
-    /// How many bytes the journal's files have: those with frames, and all.
+    /// How many bytes of the journal's files have frames that may be needed, about, and how many all files have.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         let found = &self.state.lock().found;
         let full = found.full.iter().map(|full| full.bytes).sum::<u64>();
         let spares = found.spares.iter().map(|spare| spare.bytes).sum::<u64>();
-        (full, full + spares + found.rest + found.next.as_ref().map_or(0, |next| next.bytes))
+        let next = found.next.as_ref().map_or(0, |next| next.bytes);
+        (full + found.active_bytes - found.rest, full + found.active_bytes + spares + next)
     }
 
     /// Prepares segments until the end.
@@ -319,9 +373,20 @@ impl Space {
     }
 
     fn reuse(&self, spare: Spare, number: u64) -> io::Result<Segment> {
-        self.disk.rename(&spare_name(spare.number), &name(number))?;
-        self.disk.sync_dir(DIRECTORY)?;
-        Ok(Segment { number, bytes: spare.bytes, file: self.disk.open(&name(number))? })
+        let (spare_name, name) = (spare_name(spare.number), name(number));
+        let reuse = || {
+            self.disk.rename(&spare_name, &name)?;
+            self.disk.sync_dir(DIRECTORY)?;
+            self.disk.open(&name)
+        };
+        match reuse() {
+            Ok(file) => Ok(Segment { number, bytes: spare.bytes, file }),
+            Err(error) => {
+                // The next attempt looks for it where it was; without a new name it still is there.
+                let _ = self.disk.rename(&name, &spare_name);
+                Err(error)
+            }
+        }
     }
 
     fn fill(&self, bytes: u64, number: u64) -> io::Result<Segment> {

@@ -25,11 +25,14 @@ use super::{
 use crate::store::{
     Commit, Direction, KeyRange, Sequence, Snapshot as _, StoreError, Submitted, Ticket, View,
     disk::Disk,
-    overlay::{Overlay, Pending},
+    overlay::{self, Overlay, Pending},
 };
 
 /// How long the index waits before it looks again whether the full disk has space.
 const DISK_FULL_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often at most somebody looks whether there is anything new for a snapshot that is due by its age.
+const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 /// What all threads of a store, and its users, work on.
 pub(super) struct Shared<I> {
@@ -161,13 +164,18 @@ impl<I: Index> Shared<I> {
 
     /// See [`crate::store::Store::submit`].
     pub(super) fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
-        let bytes = if commit.writes.is_empty() { 0 } else { frame::bytes_alone(&commit.writes) as u64 };
-        if bytes > 0 {
-            self.space.reserve(bytes)?;
+        if commit.writes.is_empty() {
+            return self.overlay.submit(commit);
         }
+        overlay::check_size(&commit)?;
+        let bytes = frame::bytes_alone(&commit.writes) as u64;
+        self.space.reserve(bytes, || self.overlay.call_for_work())?;
         let submitted = self.overlay.submit(commit);
-        if bytes > 0 && !matches!(submitted, Ok(Submitted::Applied(_))) {
+        if !matches!(submitted, Ok(Submitted::Applied(_))) {
             self.space.release(bytes);
+        } else if self.space.is_awaited() {
+            // Whoever waits for space has called for those that were accepted before; one of the two calls comes after this commit was queued.
+            self.overlay.call_for_work();
         }
         submitted
     }
@@ -185,6 +193,7 @@ impl<I: Index> Shared<I> {
         tracing::error!(%error, "the store failed and takes no more commits");
         self.progress.lock().failure.get_or_insert_with(|| error.clone());
         self.overlay.fail(error);
+        self.space.abandon();
     }
 
     /// See [`crate::store::Store::wait`].
@@ -337,7 +346,7 @@ impl<I: Index> Shared<I> {
                 Err(error) => {
                     tracing::warn!(%error, "cannot take a snapshot; the journal grows until the next attempt");
                     let mut progress = self.progress.lock();
-                    progress.snapshot_due_bytes = progress.journaled_bytes + self.sizes.snapshot_bytes;
+                    progress.snapshot_due_bytes = progress.journaled_bytes.saturating_add(self.sizes.snapshot_bytes);
                     progress.snapshot_at = Instant::now();
                 }
             }
@@ -357,7 +366,7 @@ impl<I: Index> Shared<I> {
             if has_news && (is_old || progress.journaled_bytes >= progress.snapshot_due_bytes) {
                 return true;
             }
-            let left = if is_old { self.sizes.snapshot_age } else { self.sizes.snapshot_age - age };
+            let left = if is_old { self.sizes.snapshot_age.max(MIN_PAUSE) } else { self.sizes.snapshot_age - age };
             self.snapshot_work.wait_for(&mut progress, left);
         }
     }
@@ -375,7 +384,7 @@ impl<I: Index> Shared<I> {
             }
             std::thread::yield_now();
         };
-        let info = snapshots::write(&self.disk, &stamp, |writer| {
+        let info = snapshots::write(&self.disk, self.sizes.reserve_bytes, &stamp, |writer| {
             for entry in snapshot.range(&KeyRange::ALL, Direction::Ascending) {
                 let (key, value) = entry?;
                 writer.entry(&key, &value).map_err(snapshots::unwritable)?;

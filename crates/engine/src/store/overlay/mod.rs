@@ -13,7 +13,8 @@
 //!   and a key that is not in the chains has its right value in the base.
 //! - A snapshot holds back the commits that the base did not have when it was opened (those after its *pin*), also those that it shows. So what
 //!   it finds in the base alone was there before it was opened.
-//! - After a failure nothing is published any more, so readers of durable values never see those of the failed commits.
+//! - What the owner could not make durable is never published, so readers of durable values never see it. Where the owner failed otherwise, a group
+//!   that is being made durable meanwhile may still be published, although those who wait for it were told of the failure.
 //!
 //! Nothing of this survives a crash: what counts is what the owner made durable.
 
@@ -340,7 +341,6 @@ impl<B: Base> Overlay<B> {
 /// Checks the rules that hold for every commit, and counts its bytes.
 fn check(commit: &Commit) -> Result<usize, StoreError> {
     let mut keys = HashSet::with_capacity(commit.writes.len());
-    let mut bytes = 0_usize;
     for write in &commit.writes {
         let key = write.key();
         if key.first().is_none_or(|first| *first == 0) {
@@ -352,8 +352,13 @@ fn check(commit: &Commit) -> Result<usize, StoreError> {
         if !keys.insert(key) {
             return Err(invalid("writes a key twice", key));
         }
-        bytes += key.len() + write.value().map_or(0, Bytes::len);
     }
+    check_size(commit)
+}
+
+/// Refuses a commit that is too large, and counts the bytes of one that is not.
+pub(crate) fn check_size(commit: &Commit) -> Result<usize, StoreError> {
+    let bytes = commit.writes.iter().map(|write| write.key().len() + write.value().map_or(0, Bytes::len)).sum();
     if bytes > MAX_COMMIT_BYTES {
         return Err(StoreError::CommitTooLarge { bytes, max: MAX_COMMIT_BYTES });
     }

@@ -11,7 +11,10 @@ use super::{
     small_sizes,
     workload::Workload,
 };
-use crate::store::{Commit, Store, StoreError, Submitted, View, Write, disk::sim::SimDisk};
+use crate::store::{
+    Commit, Store, StoreError, Submitted, View, Write,
+    disk::{Disk as _, sim::SimDisk},
+};
 
 fn put(store: &SimStore, key: &str, bytes: usize) -> Result<(), StoreError> {
     let writes = vec![Write::Put(Bytes::copy_from_slice(key.as_bytes()), Bytes::from(vec![7; bytes]))];
@@ -197,4 +200,30 @@ fn what_is_wrong_in_the_index_is_found_by_the_next_snapshot() {
     drop(store);
     // The index is made anew, and everything is there.
     workload.check(&open(&disk, &home).unwrap()).unwrap();
+}
+
+#[test]
+fn a_snapshot_leaves_the_reserve_free() {
+    let (disk, home) = (SimDisk::new(), SimHome::default());
+    let store = open(&disk, &home).unwrap();
+    put(&store, "large", 20_000).unwrap();
+    disk.set_free_bytes(small_sizes().reserve_bytes + 10_000);
+    let mut refused = 0;
+    for _ in 0..2_000 {
+        match put(&store, "small", 10) {
+            Ok(()) => {}
+            Err(StoreError::NoSpace { .. }) => refused += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+        assert!(disk.free_bytes().unwrap() >= small_sizes().reserve_bytes);
+    }
+    assert!(
+        refused > 0 && store.status().snapshots == 0,
+        "the last snapshot is too old for the journal to be used again"
+    );
+    // With space there is a snapshot, and the journal goes on.
+    disk.set_free_bytes(1 << 20);
+    while store.status().snapshots == 0 {
+        put(&store, "small", 10).unwrap();
+    }
 }

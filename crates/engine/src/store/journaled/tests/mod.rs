@@ -2,6 +2,7 @@
 
 mod disk_full;
 pub(crate) mod files;
+mod leftovers;
 mod power;
 mod sim_index;
 mod waiting;

@@ -1,4 +1,4 @@
-//! Whoever waits is woken, whoever else waits and writes at that moment.
+//! Whoever waits is woken, whoever else waits and writes at that moment, and whoever waits for space gets it.
 
 use std::{
     sync::{
@@ -10,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{SimStore, open, sim_index::SimHome};
-use crate::store::{Commit, Store, Submitted, Ticket, Write, disk::sim::SimDisk};
+use super::{SimStore, open, sim_index::SimHome, small_sizes};
+use crate::store::{Commit, Store, StoreError, Submitted, Ticket, Write, disk::sim::SimDisk};
 
 const ROUNDS: usize = 20_000;
 
@@ -56,4 +56,65 @@ fn a_commit_that_comes_while_another_waiter_finds_nothing_to_write_becomes_durab
         store.wait(submit(&store, vec![write])).unwrap();
     }
     reader.join().unwrap();
+}
+
+/// Submits small commits one after the other, more than there is space for, and waits for none but the last.
+fn submit_many(store: &SimStore, writer: usize, count: usize) {
+    let put = |number: usize| vec![Write::Put(Bytes::from(format!("{writer}")), Bytes::from(format!("{number}")))];
+    let tickets: Vec<Ticket> = (0..count).map(|number| submit(store, put(number))).collect();
+    store.wait(*tickets.last().unwrap()).unwrap();
+}
+
+fn assert_segments_have_the_usual_size(disk: &SimDisk) {
+    for (name, bytes) in disk.files().into_iter().filter(|(name, _)| name.starts_with("journal/")) {
+        assert_eq!(bytes, small_sizes().segment_bytes, "{name}");
+    }
+}
+
+#[test]
+fn commits_that_nobody_waits_for_are_written_when_space_is_short_and_need_no_larger_segments() {
+    let disk = SimDisk::new();
+    let store = open(&disk, &SimHome::default()).unwrap();
+    submit_many(&store, 0, 500);
+    store.close().unwrap();
+    assert_segments_have_the_usual_size(&disk);
+}
+
+#[test]
+fn all_who_wait_for_space_get_it_although_nobody_waits_for_the_commits_before() {
+    let disk = SimDisk::new();
+    let store = open(&disk, &SimHome::default()).unwrap();
+    thread::scope(|scope| {
+        for writer in 0..4 {
+            scope.spawn({
+                let store = &store;
+                move || submit_many(store, writer, 2_000)
+            });
+        }
+    });
+    store.close().unwrap();
+    assert_segments_have_the_usual_size(&disk);
+}
+
+#[test]
+fn a_failure_ends_the_wait_for_space() {
+    let disk = SimDisk::new();
+    let store = open(&disk, &SimHome::default()).unwrap();
+    disk.stop_after(disk.operations() + 30);
+    let failed = (0..10_000).find_map(|number: u32| {
+        let writes = vec![Write::Put(Bytes::from("key"), Bytes::copy_from_slice(&number.to_be_bytes()))];
+        store.submit(Commit { conditions: Vec::new(), writes }).err()
+    });
+    assert!(matches!(failed, Some(StoreError::Poisoned { .. } | StoreError::NoSpace { .. })), "{failed:?}");
+}
+
+#[test]
+fn no_space_is_made_for_a_commit_that_is_too_large() {
+    let disk = SimDisk::new();
+    let store = open(&disk, &SimHome::default()).unwrap();
+    let writes = vec![Write::Put(Bytes::from("key"), Bytes::from(vec![0; store.max_commit_bytes()]))];
+    let refused = store.submit(Commit { conditions: Vec::new(), writes });
+    assert!(matches!(refused, Err(StoreError::CommitTooLarge { .. })), "{refused:?}");
+    store.close().unwrap();
+    assert_segments_have_the_usual_size(&disk);
 }
