@@ -85,6 +85,10 @@ impl Code {
 /// All that a client is told of a failure of ours; the rest is in the log.
 const OURS: &str = "the server failed, not the request; its log tells why under this request_id";
 
+/// What a client is told while there is no space for changes.
+const FULL: &str =
+    "the server has no space for changes at present, and nothing was changed; reads go on; try again later";
+
 /// A refusal. As a response it has no body yet: the outermost layer knows the request id and writes it.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
@@ -125,12 +129,13 @@ impl From<catalog::Error> for ApiError {
             catalog::Kind::NotFound => StatusCode::NOT_FOUND,
             catalog::Kind::Conflict => StatusCode::CONFLICT,
             catalog::Kind::Refused => StatusCode::UNPROCESSABLE_ENTITY,
-            catalog::Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            catalog::Kind::Unavailable | catalog::Kind::Full => StatusCode::SERVICE_UNAVAILABLE,
             catalog::Kind::Corrupt => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status.is_server_error() {
             tracing::error!(error = chain(&error), "the catalog failed");
-            return ApiError { status, code: error.code(), message: OURS.into() };
+            let message = if error.kind() == catalog::Kind::Full { FULL } else { OURS };
+            return ApiError { status, code: error.code(), message: message.into() };
         }
         ApiError { status, code: error.code(), message: error.to_string() }
     }
@@ -159,7 +164,12 @@ fn chain(error: &dyn StdError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::{BTreeMap, BTreeSet};
+    use offshoot_engine::StoreError;
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        io,
+        sync::Arc,
+    };
 
     /// The codes of the table in the documentation, each with its statuses.
     fn documented() -> BTreeMap<&'static str, BTreeSet<u16>> {
@@ -199,5 +209,13 @@ mod tests {
         let error = catalog::Error::Corrupt { table: "roles", key: "sally".into(), reason: "a bit is off".into() };
         let error = ApiError::from(error);
         assert_eq!((error.status.as_u16(), error.code, error.message.as_str()), (500, "STORE_CORRUPT", OURS));
+    }
+
+    #[test]
+    fn a_client_is_told_to_try_again_when_the_disk_is_full() {
+        let source = Arc::new(io::ErrorKind::StorageFull.into());
+        let error = offshoot_engine::Error::from(StoreError::NoSpace { source });
+        let error = ApiError::from(catalog::Error::from(error));
+        assert_eq!((error.status.as_u16(), error.code, error.message.as_str()), (503, "STORE_FULL", FULL));
     }
 }

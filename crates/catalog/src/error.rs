@@ -1,7 +1,7 @@
 //! What can go wrong, told so that the reader knows what would be right.
 
 use chrono::{DateTime, Utc};
-use offshoot_engine::Lsn;
+use offshoot_engine::{Lsn, StoreError};
 use thiserror::Error;
 
 use crate::{
@@ -243,6 +243,8 @@ pub enum Kind {
     Refused,
     /// The store or the source of randomness failed.
     Unavailable,
+    /// The store has no space for changes at present; what is there can be read.
+    Full,
     /// Something stored is damaged.
     Corrupt,
 }
@@ -281,6 +283,7 @@ impl Error {
             | Self::RoleOwnsDatabases { .. }
             | Self::RoleHasNoLogin { .. } => Kind::Refused,
             Self::Corrupt { .. } | Self::Engine(offshoot_engine::Error::Corrupt { .. }) => Kind::Corrupt,
+            Self::Engine(offshoot_engine::Error::Store(StoreError::NoSpace { .. })) => Kind::Full,
             Self::Entropy(_) | Self::Engine(_) => Kind::Unavailable,
         }
     }
@@ -317,6 +320,7 @@ impl Error {
             Self::OperationNotFound { .. } => "OPERATION_NOT_FOUND",
             Self::Entropy(_) => "ENTROPY_UNAVAILABLE",
             Self::Corrupt { .. } | Self::Engine(offshoot_engine::Error::Corrupt { .. }) => "STORE_CORRUPT",
+            Self::Engine(offshoot_engine::Error::Store(StoreError::NoSpace { .. })) => "STORE_FULL",
             Self::Engine(_) => "STORE_UNAVAILABLE",
         }
     }
@@ -369,6 +373,7 @@ impl Error {
         "ROLE_OWNS_DATABASES",
         "ROLE_PROTECTED",
         "STORE_CORRUPT",
+        "STORE_FULL",
         "STORE_UNAVAILABLE",
         "UNAUTHORIZED",
         "VALUE_OUT_OF_RANGE",

@@ -24,6 +24,71 @@ pub enum Command {
     /// Environment: OFFSHOOT_API_KEY is the first key of a new data directory, instead of a generated one. OFFSHOOT_LOG filters
     /// the log on standard error, as in `info` (the default) or `warn,offshoot_api=debug`.
     Serve(ServeOptions),
+    /// Writes all that is stored into one file: a backup.
+    ///
+    /// Of the server that runs on DIR, where there is one, which goes on working; otherwise of DIR itself. The dump is of one moment, and has
+    /// all that was acknowledged before it began. It is read back and verified on its way from a server. It holds secrets, so only you can read it.
+    ///
+    /// Exit status: 0 when the whole dump is in FILE, durably; otherwise 1, and FILE is as it was.
+    Dump(DumpOptions),
+    /// Makes a new data directory of a dump.
+    ///
+    /// The whole dump is verified first. DIR has all of it in the end, or is not made.
+    ///
+    /// Exit status: 0 when it is done, otherwise 1.
+    Load(LoadOptions),
+    /// Reads all of a data directory, or of a dump, and says what is wrong.
+    ///
+    /// Mends nothing. No server may run on the directory; make a dump of it and check that.
+    ///
+    /// Exit status: 0 when nothing is wrong, 1 when something is, 2 when it cannot be checked.
+    Check(CheckOptions),
+    /// Says what has to be given up so that a damaged data directory can be used again, and does it with --yes.
+    ///
+    /// A server mends by itself whatever can be mended without loss; what is left is for this command. It removes nothing: what is damaged
+    /// gets other names.
+    ///
+    /// Exit status: 0 when nothing has to be done or it was done, 1 when something has to be done and --yes is missing, 2 when it failed.
+    Repair(RepairOptions),
+}
+
+/// What to dump, and where to.
+#[derive(Args, Debug)]
+pub struct DumpOptions {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// The file to write, which exists whole or not at all; `-` is standard output, of which that can't be said.
+    pub file: PathBuf,
+    /// Replaces FILE if it exists.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What to load, and where to.
+#[derive(Args, Debug)]
+pub struct LoadOptions {
+    /// The dump, as `offshoot dump` has written it.
+    pub file: PathBuf,
+    /// The new data directory: missing, or empty.
+    pub dir: PathBuf,
+}
+
+/// What to check.
+#[derive(Args, Debug)]
+pub struct CheckOptions {
+    /// The data directory, or a dump, which has to fit into memory.
+    #[arg(value_name = "DIR|FILE")]
+    pub path: PathBuf,
+}
+
+/// What to repair.
+#[derive(Args, Debug)]
+pub struct RepairOptions {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// Does what has to be done; without it, it is only told.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// How to serve.
@@ -69,7 +134,7 @@ pub enum ComputeDriver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use clap::{CommandFactory, error::ErrorKind};
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -78,7 +143,9 @@ mod tests {
 
     #[test]
     fn serve_has_the_documented_defaults() -> Result<(), clap::Error> {
-        let Command::Serve(options) = CommandLine::try_parse_from(["offshoot", "serve"])?.command;
+        let Command::Serve(options) = CommandLine::try_parse_from(["offshoot", "serve"])?.command else {
+            return Err(clap::Error::new(ErrorKind::InvalidSubcommand));
+        };
         assert_eq!(options.data_dir, PathBuf::from("./offshoot-data"));
         assert_eq!(options.listen.to_string(), "127.0.0.1:7070");
         assert_eq!(options.account, None);

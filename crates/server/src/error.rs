@@ -1,8 +1,10 @@
-//! Why the server could not start or go on, and how a person is told.
+//! Why a command could not do what it should, and how a person is told.
 
+use crate::ControlError;
+use offshoot_engine::{StoreError, dump::DumpError};
 use std::{error::Error as StdError, io, iter::successors, net::SocketAddr, path::PathBuf, process::ExitCode};
 
-/// Why the server could not start or go on.
+/// Why a command could not do what it should.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -20,7 +22,103 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
         /// What the store said.
-        source: offshoot_engine::StoreError,
+        source: StoreError,
+    },
+    /// There is no store to work on.
+    #[error("there is no store in {}; give the data directory of a server", path.display())]
+    NoStore {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A server has the data directory open, and cannot do for the command what it needs.
+    #[error("{} is in use by {holder}; stop it first{advice}", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// The process.
+        holder: String,
+        /// What could be done instead.
+        advice: &'static str,
+    },
+    /// A server has the data directory open, and did not do what it was asked for.
+    #[error("{} is in use by {holder}; stop it, or try again when it is ready", path.display())]
+    Control {
+        /// The directory.
+        path: PathBuf,
+        /// The process.
+        holder: String,
+        /// What went wrong.
+        source: ControlError,
+    },
+    /// A server ended its answer before it was whole.
+    #[error("the dump ended before it was whole; the server's log says why, and it can be tried again")]
+    EndedEarly(#[source] DumpError),
+    /// A file that is to be written is there already.
+    #[error("{} exists already; give another name, or --force to replace it", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Standard output is no place for the bytes of a dump.
+    #[error("standard output is a terminal, and a dump is not for reading; redirect it, or give the name of a file")]
+    Terminal,
+    /// A file, or standard output, cannot be written.
+    #[error("cannot write {file}")]
+    Output {
+        /// The file.
+        file: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A store cannot be dumped.
+    #[error("cannot dump {}", path.display())]
+    Dump {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        source: DumpError,
+    },
+    /// A dump cannot be loaded.
+    #[error("cannot load {} into {}", file.display(), path.display())]
+    Load {
+        /// The dump.
+        file: PathBuf,
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        source: DumpError,
+    },
+    /// A dump cannot be read.
+    #[error("cannot check {}", path.display())]
+    CheckDump {
+        /// The dump.
+        path: PathBuf,
+        /// Why.
+        source: DumpError,
+    },
+    /// A store cannot be checked.
+    #[error("cannot check {}", path.display())]
+    Check {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+    /// A store cannot be repaired.
+    #[error("cannot repair {}", path.display())]
+    Repair {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
     },
     /// The engine cannot work on the store.
     #[error("cannot open the engine")]
@@ -73,7 +171,9 @@ pub fn report(error: &Error) -> ExitCode {
 
 /// The error with its causes on one line.
 pub(crate) fn chain(error: &dyn StdError) -> String {
-    let texts: Vec<String> = successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
+    let mut texts: Vec<String> = successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
+    // An error that only passes another one on has its text.
+    texts.dedup();
     texts.join(": ").replace('\n', " ")
 }
 

@@ -3,16 +3,14 @@
 //! A generated key is shown before it becomes valid. So a server killed on the way leaves no valid key
 //! that nobody has seen: the next start finds no key and begins again.
 
-use crate::{Error, ServeOptions, StoreKind};
+use crate::{Error, ServeOptions, StoreKind, whole_file::WholeFile};
 use offshoot_catalog::{AccountId, AccountName, Caller, Catalog, Entropy, KeyName, NameError, OsEntropy};
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     env,
     fmt::Write as _,
-    fs::{self, File, OpenOptions},
     io::{self, IsTerminal, Write, stdout},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -87,7 +85,7 @@ fn show(key: &SecretString, options: &ServeOptions) -> Result<(), Error> {
         return Err(Error::NowhereForKey);
     }
     let path = options.data_dir.join(KEY_FILE);
-    write_private(&path, key.expose_secret()).map_err(|source| Error::KeyFile { path: path.clone(), source })?;
+    write(&path, key).map_err(|source| Error::KeyFile { path: path.clone(), source })?;
     tracing::info!(file = %path.display(), "wrote the new API key to a file that only you can read");
     Ok(())
 }
@@ -98,29 +96,16 @@ fn print(key: &SecretString) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes a file that only its owner can read, whole and durably or not at all.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    remove_if_there(&new)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    let directory = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    File::open(directory)?.sync_all()
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+fn write(path: &Path, key: &SecretString) -> io::Result<()> {
+    let mut file = WholeFile::create(path, true)?;
+    writeln!(file, "{}", key.expose_secret())?;
+    file.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     #[test]
     fn a_generated_key_has_192_bits_and_is_new_each_time() -> Result<(), Error> {
@@ -134,12 +119,10 @@ mod tests {
     fn a_key_file_is_private_and_replaces_what_a_killed_start_left() -> io::Result<()> {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join(KEY_FILE);
-        fs::write(path.with_extension("new"), "half")?;
         fs::write(&path, "never valid")?;
-        write_private(&path, "osk_1")?;
+        write(&path, &"osk_1".into())?;
         assert_eq!(fs::read_to_string(&path)?, "osk_1\n");
         assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
-        assert!(!path.with_extension("new").exists());
         Ok(())
     }
 

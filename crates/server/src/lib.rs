@@ -1,15 +1,25 @@
-//! The `offshoot` binary as a library: its command line, and [`serve()`], which runs the server until a signal ends it.
+//! The `offshoot` binary as a library: its command line, [`run`], which does what a command says, and [`serve()`], which runs the server until a
+//! signal ends it.
 //!
 //! To build a server of your own, take `offshoot-catalog` and `offshoot-api`; this crate only wires them together.
 
 mod args;
+mod commands;
+mod control;
 mod driver_none;
 mod error;
 mod first_key;
+mod lock_holder;
 mod log;
+mod progress;
 mod serve;
+mod whole_file;
 
-pub use args::{Command, CommandLine, ComputeDriver, ServeOptions, StoreKind};
+pub use args::{
+    CheckOptions, Command, CommandLine, ComputeDriver, DumpOptions, LoadOptions, RepairOptions, ServeOptions, StoreKind,
+};
+pub use commands::run;
+pub use control::ControlError;
 pub use error::{Error, report};
 pub use serve::serve;
 

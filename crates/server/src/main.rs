@@ -1,13 +1,13 @@
 //! The `offshoot` command.
 
 use clap::Parser;
-use offshoot_server::{Command, CommandLine, report, serve};
+use offshoot_server::{CommandLine, run};
 use std::process::ExitCode;
 
+/// The system's own allocator is slower with many threads, and gives less memory back.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
-    let Command::Serve(options) = CommandLine::parse().command;
-    match serve(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
-    }
+    run(&CommandLine::parse().command)
 }

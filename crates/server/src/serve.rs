@@ -1,6 +1,11 @@
 //! `offshoot serve`: opens what is needed, says that it is ready, and ends cleanly.
 
-use crate::{ComputeDriver, Error, ServeOptions, StoreKind, driver_none::DriverNone, first_key, log};
+use crate::{
+    ComputeDriver, Error, ServeOptions, StoreKind,
+    control::{self, Control},
+    driver_none::DriverNone,
+    first_key, log,
+};
 use axum::Router;
 use offshoot_api::{ApiOptions, router};
 use offshoot_catalog::Catalog;
@@ -12,12 +17,14 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, UnixListener},
     signal::unix::{SignalKind, signal},
-    sync::oneshot,
+    sync::watch,
+    task::JoinSet,
 };
 
 /// How long clients may take to send the rest of their requests after a signal; it leaves time before a supervisor loses patience.
@@ -31,10 +38,11 @@ const DRAIN: Duration = Duration::from_secs(5);
 ///
 /// Says what kept the server from starting, or from going on.
 pub fn serve(options: &ServeOptions) -> Result<(), Error> {
-    log::init()?;
+    log::init("info")?;
     // Whatever this process creates is for its user alone.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let catalog = Catalog::open(open_engine(options)?, offshoot_catalog::Options::default())?;
+    let Stored { engine, store } = Stored::open(options)?;
+    let catalog = Catalog::open(engine, offshoot_catalog::Options::default())?;
     let runtime = tokio::runtime::Runtime::new()?;
     let listener = runtime.block_on(TcpListener::bind(options.listen));
     let listener = listener.map_err(|source| Error::Listen { address: options.listen, source })?;
@@ -42,23 +50,49 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     let driver = match options.compute {
         ComputeDriver::None => DriverNone::start(catalog.clone())?,
     };
-    let served = runtime.block_on(serve_until_signal(listener, router(catalog, ApiOptions::default())));
+    let app = router(catalog, ApiOptions::default());
+    let served = runtime.block_on(async {
+        let (control, listeners) = store.and_then(|store| listen_for_control(&options.data_dir, store)).unzip();
+        let served = serve_until_signal(listener, app, listeners).await;
+        // Before anybody else can have the store open, and a socket of their own.
+        drop(control);
+        served
+    });
     // Waits for catalog calls that are still on the runtime's threads.
     drop(runtime);
     driver.stop();
     served
 }
 
-fn open_engine(options: &ServeOptions) -> Result<Engine, Error> {
-    let engine_options = offshoot_engine::Options::default();
-    match options.store {
-        StoreKind::Memory => Ok(Engine::open(MemoryStore::new(), engine_options)?),
-        StoreKind::Sled => {
-            let path = &options.data_dir;
-            make_private_dir(path).map_err(|source| Error::DataDir { path: path.clone(), source })?;
-            let store = SledStore::open(path, &SledOptions::default());
-            let store = store.map_err(|source| Error::Store { path: path.clone(), source })?;
-            Ok(Engine::open(store, engine_options)?)
+/// The engine, and the store below it where operators may ask for more than the engine gives.
+struct Stored {
+    engine: Engine,
+    store: Option<Arc<SledStore>>,
+}
+
+impl Stored {
+    fn open(options: &ServeOptions) -> Result<Stored, Error> {
+        let engine_options = offshoot_engine::Options::default();
+        match options.store {
+            StoreKind::Memory => Ok(Stored { engine: Engine::open(MemoryStore::new(), engine_options)?, store: None }),
+            StoreKind::Sled => {
+                let path = &options.data_dir;
+                make_private_dir(path).map_err(|source| Error::DataDir { path: path.clone(), source })?;
+                let store = SledStore::open(path, &SledOptions::default());
+                let store = Arc::new(store.map_err(|source| Error::Store { path: path.clone(), source })?);
+                Ok(Stored { engine: Engine::open(Arc::clone(&store), engine_options)?, store: Some(store) })
+            }
+        }
+    }
+}
+
+/// The control socket with what it answers to. The server can do without it.
+fn listen_for_control(data_dir: &Path, store: Arc<SledStore>) -> Option<(Control, (UnixListener, Router))> {
+    match Control::listen(data_dir) {
+        Ok((control, listener)) => Some((control, (listener, control::router(store)))),
+        Err(error) => {
+            tracing::warn!(%error, "cannot make the control socket; `offshoot dump` needs the server stopped");
+            None
         }
     }
 }
@@ -73,16 +107,27 @@ fn make_private_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-async fn serve_until_signal(listener: TcpListener, app: Router) -> Result<(), Error> {
+async fn serve_until_signal(
+    listener: TcpListener,
+    app: Router,
+    control: Option<(UnixListener, Router)>,
+) -> Result<(), Error> {
     let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
+    // Nothing is ever sent: the sender is dropped.
+    let (stop, stopped) = watch::channel(());
+    let until_stopped = || {
+        let mut stopped = stopped.clone();
+        async move {
+            let _ = stopped.changed().await;
+        }
+    };
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let server = axum::serve(listener, app).with_graceful_shutdown(async {
-        // The sender is only ever dropped.
-        let _ = stopped.await;
-    });
-    let server = tokio::spawn(server.into_future());
+    let mut servers = JoinSet::new();
+    servers.spawn(axum::serve(listener, app).with_graceful_shutdown(until_stopped()).into_future());
+    if let Some((listener, app)) = control {
+        servers.spawn(axum::serve(listener, app).with_graceful_shutdown(until_stopped()).into_future());
+    }
     announce(address)?;
     tokio::select! {
         _ = terminate.recv() => {}
@@ -90,13 +135,20 @@ async fn serve_until_signal(listener: TcpListener, app: Router) -> Result<(), Er
     }
     tracing::info!("stopping: finishing what is in flight");
     drop(stop);
-    match tokio::time::timeout(DRAIN, server).await {
-        Ok(ended) => Ok(ended.map_err(io::Error::other)??),
+    match tokio::time::timeout(DRAIN, all_ended(servers)).await {
+        Ok(ended) => Ok(ended?),
         Err(_) => {
             tracing::warn!(seconds = DRAIN.as_secs(), "clients kept their connections busy; leaving them");
             Ok(())
         }
     }
+}
+
+async fn all_ended(mut servers: JoinSet<io::Result<()>>) -> io::Result<()> {
+    while let Some(ended) = servers.join_next().await {
+        ended.map_err(io::Error::other)??;
+    }
+    Ok(())
 }
 
 fn announce(address: SocketAddr) -> io::Result<()> {

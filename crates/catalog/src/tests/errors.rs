@@ -1,7 +1,7 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, io, sync::Arc};
 
 use chrono::DateTime;
-use offshoot_engine::Lsn;
+use offshoot_engine::{Lsn, StoreError};
 
 use crate::{
     AccountId, AccountName, ApiKeyId, BranchId, BranchName, DatabaseName, EntropyError, Error, LengthUnit, NameError,
@@ -21,7 +21,12 @@ fn name_errors(kind: NameKind) -> Vec<Error> {
     errors.into_iter().map(Error::from).collect()
 }
 
-/// One error of every variant.
+fn no_space() -> Error {
+    let source = Arc::new(io::ErrorKind::StorageFull.into());
+    offshoot_engine::Error::from(StoreError::NoSpace { source }).into()
+}
+
+/// One error of every variant, and of every code.
 fn samples() -> Vec<Error> {
     let id = || "x".to_owned();
     let (branch, child): (BranchId, BranchId) = ("br-a".parse().unwrap(), "br-b".parse().unwrap());
@@ -62,6 +67,7 @@ fn samples() -> Vec<Error> {
         Error::Entropy(EntropyError::new("none")),
         Error::Corrupt { table: "roles", key: id(), reason: "cut short".into() },
         Error::Engine(offshoot_engine::Error::Internal("none")),
+        no_space(),
     ]);
     samples
 }

@@ -25,6 +25,7 @@ mod error;
 mod journaled;
 mod memory;
 mod overlay;
+mod shared;
 #[cfg(feature = "sled")]
 mod sled;
 

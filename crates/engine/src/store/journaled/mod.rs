@@ -57,6 +57,9 @@ use super::{
     overlay::{Hot, MAX_COMMIT_BYTES, Overlay},
 };
 
+/// The names of files and directories that a store has, beside its index.
+pub(crate) const NAMES: [&str; 4] = [recover::CHECKPOINT, recover::COMMITS, space::DIRECTORY, snapshots::DIRECTORY];
+
 /// How large the parts of a store are.
 #[derive(Clone, Debug)]
 pub(crate) struct Sizes {

@@ -21,6 +21,9 @@ use crate::store::{
     journaled::{Fill, Fingerprint, IndexHome},
 };
 
+/// The directory of the index.
+pub(super) const DIRECTORY: &str = "sled";
+
 /// How often, and how long each time, somebody waits for sled's own threads to let go of its files.
 const ATTEMPTS: usize = 500;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -41,7 +44,7 @@ pub(super) struct SledHome {
 impl SledHome {
     pub(super) fn new(directory: &Path, cache_bytes: u64) -> Self {
         Self {
-            current: directory.join("sled"),
+            current: directory.join(DIRECTORY),
             new: directory.join("sled.new"),
             replaced: directory.join("sled.replaced"),
             directory: directory.to_path_buf(),

@@ -116,6 +116,23 @@ impl SledStore {
         Ok(Self { journaled, _lock: lock })
     }
 
+    /// Whether there is something of a store in `directory`, whole or not: where there is nothing, [`SledStore::open`] makes a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] when the operating system does not tell.
+    pub fn is_in(directory: impl AsRef<Path>) -> Result<bool, StoreError> {
+        let directory = directory.as_ref();
+        for name in journaled::NAMES.into_iter().chain([home::DIRECTORY]) {
+            let path = directory.join(name);
+            let is_there = path.try_exists().map_err(StoreError::io(format!("look for {}", path.display())))?;
+            if is_there {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Writes all durable entries as a dump, as they are at one moment, whatever is committed meanwhile, and flushes `out`; see [`dump`].
     ///
     /// The store keeps, in memory, what is overwritten until the dump is written.

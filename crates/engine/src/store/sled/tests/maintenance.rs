@@ -148,6 +148,21 @@ fn an_open_store_and_a_missing_one_cannot_be_checked() {
     assert!(error.to_string().contains("there is no store"), "{error}");
 }
 
+#[test]
+fn any_part_of_a_store_tells_that_there_is_one() {
+    let empty = TempDir::new().unwrap();
+    assert!(!SledStore::is_in(empty.path()).unwrap());
+    assert!(!SledStore::is_in(empty.path().join("missing")).unwrap());
+    let directory = store_with_branches(1);
+    assert!(SledStore::is_in(directory.path()).unwrap());
+    for part in ["COMMITS", "CHECKPOINT", "journal", "snapshots", "sled"] {
+        let one = TempDir::new().unwrap();
+        fs::rename(directory.path().join(part), one.path().join(part)).unwrap();
+        assert!(SledStore::is_in(one.path()).unwrap(), "{part}");
+    }
+    assert!(!SledStore::is_in(directory.path()).unwrap(), "nothing else is a part");
+}
+
 /// Writes to sled, behind everybody's back.
 fn tamper(directory: &TempDir, change: impl FnOnce(&::sled::Db)) {
     let db = ::sled::Config::new().path(directory.path().join("sled")).flush_every_ms(None).open().unwrap();

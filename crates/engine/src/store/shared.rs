@@ -1,0 +1,34 @@
+//! A store that several own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Change, Commit, Sequence, Snapshot, Store, StoreError, Submitted, Ticket, View};
+
+/// So an engine works on a store that somebody else keeps a handle on, to dump it or to ask how far it is.
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn get(&self, view: View, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        (**self).get(view, key)
+    }
+
+    fn snapshot(&self, view: View) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        (**self).snapshot(view)
+    }
+
+    fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
+        (**self).submit(commit)
+    }
+
+    fn wait(&self, ticket: Ticket) -> Result<(), StoreError> {
+        (**self).wait(ticket)
+    }
+
+    fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError> {
+        (**self).feed(after, limit)
+    }
+
+    fn max_commit_bytes(&self) -> usize {
+        (**self).max_commit_bytes()
+    }
+}
