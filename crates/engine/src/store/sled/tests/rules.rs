@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     change_sled, copy_dir,
-    prototypes::{End, Prototype},
+    prototypes::{Copied, End, Prototype},
     small_options,
 };
 use crate::store::{
@@ -45,6 +45,11 @@ fn with_needed_journal(end: End, seed: u64) -> Prototype {
     let newest = |prototype: &Prototype| prototype.frames.iter().map(|frame| frame.last).max().unwrap();
     let mut prototypes = (seed..).map(|seed| Prototype::new(end, false, seed));
     prototypes.find(|prototype| prototype.in_snapshot < newest(prototype)).unwrap()
+}
+
+fn newest_snapshot(copied: &Copied) -> PathBuf {
+    let newest = files::newest_snapshot(copied.path()).unwrap();
+    copied.path().join(format!("snapshots/{:016x}", newest.number()))
 }
 
 /// All files below some of a directory's entries, with their bytes.
@@ -213,19 +218,19 @@ fn a_new_index_that_cannot_be_made_leaves_everything_as_it_was() {
     for end in [End::Clean, End::Quiet] {
         let prototype = Prototype::new(end, false, 8);
         let mut copied = prototype.copy();
-        let snapshot = fs::read_dir(copied.path().join("snapshots")).unwrap().next().unwrap().unwrap();
-        let intact = fs::read(snapshot.path()).unwrap();
-        edit(&snapshot.path(), |bytes| bytes[intact.len() / 2] ^= 1);
+        let snapshot = newest_snapshot(&copied);
+        let intact = fs::read(&snapshot).unwrap();
+        edit(&snapshot, |bytes| bytes[intact.len() / 2] ^= 1);
         change_sled(copied.path(), |db| db.insert("added", "value").unwrap());
         let rest = ["journal", "snapshots", "COMMITS", "LOCK"];
         let before = contents(copied.path(), &rest);
         for _ in 0..2 {
             let error = copied.refusal().to_string();
-            assert!(error.contains(&*snapshot.file_name().to_string_lossy()), "{error}");
+            assert!(error.contains(&*snapshot.file_name().unwrap().to_string_lossy()), "{error}");
         }
         assert!(before == contents(copied.path(), &rest));
         assert!(copied.path().join("sled").exists() && !copied.path().join("sled.replaced").exists());
-        fs::write(snapshot.path(), intact).unwrap();
+        fs::write(snapshot, intact).unwrap();
         copied.check();
     }
 }
@@ -243,9 +248,7 @@ fn an_index_that_cannot_be_read_is_made_anew() {
 #[test]
 fn a_damaged_snapshot_is_replaced() {
     let mut copied = Prototype::new(End::Quiet, false, 10).copy();
-    let before = files::newest_snapshot(copied.path()).unwrap();
-    let path = copied.path().join(format!("snapshots/{:016x}", before.number()));
-    edit(&path, |bytes| bytes[100] ^= 1);
+    edit(&newest_snapshot(&copied), |bytes| bytes[100] ^= 1);
     let store = copied.open().unwrap();
     while store.status().snapshots == 0 {
         std::thread::yield_now();
@@ -352,8 +355,7 @@ fn no_new_store_is_made_where_one_was() {
     }
     // Not even where nothing of it can be read.
     let copied = without(&[&notes[..], &["sled", "journal"]].concat());
-    let snapshot = files::newest_snapshot(copied.path()).unwrap();
-    let snapshot = copied.path().join(format!("snapshots/{:016x}", snapshot.number()));
+    let snapshot = newest_snapshot(&copied);
     edit(&snapshot, |bytes| bytes.truncate(7));
     let error = copied.refusal();
     assert!(error.to_string().contains("snapshots/"), "{error}");
