@@ -132,10 +132,13 @@ impl From<catalog::Error> for ApiError {
             catalog::Kind::Unavailable | catalog::Kind::Full => StatusCode::SERVICE_UNAVAILABLE,
             catalog::Kind::Corrupt => StatusCode::INTERNAL_SERVER_ERROR,
         };
+        if error.kind() == catalog::Kind::Full {
+            // The store has told the operator; each refused request would say the same.
+            return ApiError { status, code: error.code(), message: FULL.into() };
+        }
         if status.is_server_error() {
             tracing::error!(error = chain(&error), "the catalog failed");
-            let message = if error.kind() == catalog::Kind::Full { FULL } else { OURS };
-            return ApiError { status, code: error.code(), message: message.into() };
+            return ApiError { status, code: error.code(), message: OURS.into() };
         }
         ApiError { status, code: error.code(), message: error.to_string() }
     }

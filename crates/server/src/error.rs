@@ -86,6 +86,12 @@ pub enum Error {
         /// Why.
         source: DumpError,
     },
+    /// A dump is loaded into new directories only.
+    #[error("{} is not empty; give a directory that is missing or empty", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A dump cannot be loaded.
     #[error("cannot load {} into {}", file.display(), path.display())]
     Load {

@@ -2,7 +2,7 @@
 
 use super::tell;
 use crate::{Error, LoadOptions, progress::Progress};
-use offshoot_engine::SledStore;
+use offshoot_engine::{SledStore, dump::DumpError};
 use std::{fs::File, process::ExitCode};
 
 pub(super) fn run(options: &LoadOptions) -> Result<ExitCode, Error> {
@@ -11,7 +11,10 @@ pub(super) fn run(options: &LoadOptions) -> Result<ExitCode, Error> {
     let (bytes, input) = opened.map_err(|source| Error::Input { path: file.clone(), source })?;
     let mut progress = Progress::new("verifying", Some(bytes));
     let loaded = SledStore::restore(path, input, &mut |told| progress.dump(told));
-    let info = loaded.map_err(|source| Error::Load { file: file.clone(), path: path.clone(), source })?;
+    let info = loaded.map_err(|source| match source {
+        DumpError::NotEmpty => Error::NotEmpty { path: path.clone() },
+        source => Error::Load { file: file.clone(), path: path.clone(), source },
+    })?;
     drop(progress);
     tell(&format!(
         "{}: {} entries of {} bytes, up to commit {}",

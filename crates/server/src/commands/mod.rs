@@ -10,7 +10,7 @@ use crate::{Command, Error, log, report, serve};
 use offshoot_engine::SledStore;
 use rustix::fs::Mode;
 use std::{
-    io::{self, Write, stdout},
+    io::{Write, stdout},
     path::Path,
     process::ExitCode,
 };
@@ -49,8 +49,8 @@ fn require_store(path: &Path) -> Result<(), Error> {
 }
 
 /// Prints for people.
-fn tell(text: &str) -> io::Result<()> {
+fn tell(text: &str) -> Result<(), Error> {
     let mut out = stdout().lock();
-    writeln!(out, "{}", text.trim_end())?;
-    out.flush()
+    let told = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
+    told.map_err(|source| Error::Output { file: "standard output".to_owned(), source })
 }

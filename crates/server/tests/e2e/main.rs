@@ -2,7 +2,10 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod backup;
+mod check;
 mod common;
+mod control;
 mod lifecycle;
 mod refusals;
 mod walk;

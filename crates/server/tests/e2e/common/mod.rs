@@ -1,5 +1,6 @@
 //! Starts the built binary and speaks to it, as a user would.
 
+pub(crate) mod cli;
 mod client;
 mod server;
 
