@@ -125,7 +125,8 @@ fn a_dump_of_a_running_server_is_of_one_moment_and_lacks_nothing_acknowledged_be
         assert!(copied.len() >= first + before, "{} of {before} acknowledged roles", copied.len() - first);
         assert_eq!(copied[..], live[..copied.len()]);
     }
-    assert_eq!(seen(&client, &[main.clone()]), seen(&copy.client(), &[main]));
+    let main = [main];
+    assert_eq!(seen(&client, &main), seen(&copy.client(), &main));
     Ok(())
 }
 

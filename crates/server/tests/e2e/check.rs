@@ -75,7 +75,8 @@ fn what_a_kill_leaves_is_sound() -> TestResult {
 
 #[test]
 fn damage_is_found_and_its_part_named() -> TestResult {
-    let damages: [(&str, fn(&Path) -> io::Result<()>); 3] = [
+    type Damage = fn(&Path) -> io::Result<()>;
+    let damages: [(&str, Damage); 3] = [
         ("index", |data| {
             let path = data.join("sled/db");
             let middle = usize::try_from(fs::metadata(&path)?.len()).expect("it fits") / 2;
