@@ -135,8 +135,11 @@ fn a_repair_is_told_and_done_only_when_it_is_told_to() -> TestResult {
     // Half of the journal is all that is left.
     fs::remove_dir_all(data.join("sled"))?;
     let segment = numbered_file(&data.join("journal"));
-    let frames = fs::read(&segment)?.iter().rposition(|byte| *byte != 0).expect("there are frames");
-    flip(&segment, frames / 2)?;
+    let bytes = fs::read(&segment)?;
+    let frames: Vec<_> =
+        (0..bytes.len()).step_by(4096).filter(|page| bytes[*page..].starts_with(b"OFFSFRAM")).collect();
+    // Behind the header, and before what fills up the frame's page.
+    flip(&segment, frames[frames.len() / 2] + 100)?;
 
     let before = content(&data)?;
     let plan = offshoot([OsStr::new("repair"), data.as_ref()]).expect(1);
