@@ -69,6 +69,12 @@ impl SimHome {
         Self(Arc::new(Mutex::new(Kept { current, synced })))
     }
 
+    /// Lets everybody who reads or writes the index wait until `run` is done.
+    pub(super) fn hold<T>(&self, run: impl FnOnce() -> T) -> T {
+        let _kept = self.0.lock();
+        run()
+    }
+
     /// Changes the index behind everybody's back.
     pub(super) fn tamper(&self, change: impl FnOnce(&mut BTreeMap<Bytes, Bytes>)) {
         if let Some(current) = &mut self.0.lock().current {

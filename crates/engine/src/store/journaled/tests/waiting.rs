@@ -97,6 +97,28 @@ fn all_who_wait_for_space_get_it_although_nobody_waits_for_the_commits_before() 
 }
 
 #[test]
+fn whoever_waits_for_space_gets_it_from_a_commit_that_is_accepted_later_and_that_nobody_waits_for() {
+    for _ in 0..20 {
+        let home = SimHome::default();
+        let store = open(&SimDisk::new(), &home).unwrap();
+        thread::scope(|scope| {
+            home.hold(|| {
+                // One waits for the index to say what was there before, the others for their turn; they have reserved a page each, and the segment has one
+                // too few.
+                for writer in 0..7 {
+                    let write = Write::Put(Bytes::from(format!("{writer}")), Bytes::from("value"));
+                    let store = &store;
+                    scope.spawn(move || submit(store, vec![write]));
+                }
+                while !store.shared.space().is_awaited() {
+                    thread::yield_now();
+                }
+            });
+        });
+    }
+}
+
+#[test]
 fn a_failure_ends_the_wait_for_space() {
     let disk = SimDisk::new();
     let store = open(&disk, &SimHome::default()).unwrap();
