@@ -282,6 +282,27 @@ fn a_damaged_journal_is_put_aside_and_kept() {
 }
 
 #[test]
+fn what_fills_up_the_last_page_of_a_frame_is_not_needed() {
+    let prototype = with_needed_journal(End::Quiet, 15);
+    let newest = prototype.frames.iter().max_by_key(|frame| frame.last).unwrap();
+    let mut copied = prototype.copy();
+    edit(&copied.path().join(&newest.file), |bytes| bytes.truncate(newest.position + newest.bytes.len()));
+    copied.check();
+}
+
+#[test]
+fn a_snapshot_that_has_everything_is_enough() {
+    let newest = |prototype: &Prototype| prototype.frames.iter().map(|frame| frame.last).max().unwrap();
+    let mut prototypes = (16..).map(|seed| Prototype::new(End::Quiet, false, seed));
+    let prototype = prototypes.find(|prototype| prototype.in_snapshot == newest(prototype)).unwrap();
+    let mut copied = prototype.copy();
+    fs::remove_dir_all(copied.path().join("sled")).unwrap();
+    fs::remove_dir_all(copied.path().join("journal")).unwrap();
+    fs::copy(prototype.earlier().join("CHECKPOINT"), copied.path().join("CHECKPOINT")).unwrap();
+    copied.check();
+}
+
+#[test]
 fn files_of_nobody_do_no_harm() {
     for end in [End::Clean, End::Quiet] {
         let mut copied = Prototype::new(end, false, 12).copy();
