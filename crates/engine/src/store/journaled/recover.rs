@@ -27,7 +27,7 @@ use super::{
     journal::Journal,
     notes::{self, Fingerprint, Found, Note, NoteFile},
     scan::{self, Scan},
-    snapshots,
+    snapshots::{self, FileWriter},
     space::{self, Full, Segment, Space, Spare},
     stamp::Stamp,
 };
@@ -35,7 +35,7 @@ use crate::store::{
     Sequence, StoreError, Write,
     digest::SetDigest,
     disk::Disk,
-    dump::{DumpError, DumpInfo, DumpReader, Progress, Stage},
+    dump::{DumpError, DumpInfo, DumpReader, DumpWriter, Progress, Stage},
 };
 
 pub use self::report::{StoreFinding, StorePart, StoreReport};
@@ -153,8 +153,10 @@ fn create<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) -> Result
     }
     home.release()?;
     let stamp = Stamp { store: random_id(), sequence: Sequence::ZERO, digest: SetDigest::default() };
+    // The index comes last: as long as the rest is not whole there is none, and whatever becomes of it later, it can be made anew.
+    let laid = lay_down(disk, sizes, &stamp, |_| Ok(()))?;
     let index = home.rebuild(&mut |index| index.apply(&mut std::iter::empty(), &stamp))?;
-    lay_down(disk, sizes, index, stamp)
+    Ok(laid.with(index, stamp))
 }
 
 /// Makes a journaled store of one that kept everything in the index. Interrupted, it begins again.
@@ -186,26 +188,54 @@ fn take_over<H: IndexHome>(
     }
     // The snapshot finds out whether the index holds what its stamp says.
     index.sync()?;
-    lay_down(disk, sizes, index, found)
+    let laid = lay_down(disk, sizes, &found, |writer| write_entries(&index, writer))?;
+    Ok(laid.with(index, found))
 }
 
-/// Writes all that belongs to a store whose state is `stamp` and in the index; the checkpoint last, since it makes the store one.
-fn lay_down<I: Index>(disk: &Arc<dyn Disk>, sizes: &Sizes, index: I, stamp: Stamp) -> Result<Opened<I>, StoreError> {
+/// All of a new store but its index.
+struct Laid {
+    journal: Journal,
+    space: Arc<Space>,
+    commits: NoteFile,
+    checkpoint: NoteFile,
+}
+
+impl Laid {
+    fn with<I>(self, index: I, stamp: Stamp) -> Opened<I> {
+        let Self { journal, space, commits, checkpoint } = self;
+        Opened { index, stamp, journal, space, commits, checkpoint, snapshot: stamp.sequence }
+    }
+}
+
+/// Writes all that belongs to a store whose state is `stamp`, and whose entries `fill` gives; the checkpoint's file makes it one.
+fn lay_down(
+    disk: &Arc<dyn Disk>,
+    sizes: &Sizes,
+    stamp: &Stamp,
+    fill: impl FnOnce(&mut DumpWriter<FileWriter>) -> Result<(), StoreError>,
+) -> Result<Laid, StoreError> {
     let failed = || StoreError::io("create the journal");
     disk.create_dir(space::DIRECTORY).map_err(failed())?;
     for name in disk.list(space::DIRECTORY).map_err(failed())? {
         disk.remove(&format!("{}/{name}", space::DIRECTORY)).map_err(failed())?;
     }
     let active = space::create(&**disk, sizes.segment_bytes, 1).map_err(failed())?;
-    write_snapshot(disk, &index, &stamp)?;
-    let note = Note { stamp, clean: None };
+    // Nobody needs space for anything else yet.
+    snapshots::write(disk, 0, stamp, fill)?;
+    snapshots::remove_older(disk, stamp.sequence)?;
+    let note = Note { stamp: *stamp, clean: None };
     let checkpoint = NoteFile::create(disk, CHECKPOINT, &note)?;
     let commits = NoteFile::create(disk, COMMITS, &note)?;
     let found =
         space::Found { active_bytes: active.bytes, rest: active.bytes, next_number: 2, ..space::Found::default() };
     let space = Arc::new(Space::new(Arc::clone(disk), sizes.segment_bytes, sizes.reserve_bytes, found));
     let journal = Journal::new(Arc::clone(&space), active, 0, stamp.sequence, 0);
-    Ok(Opened { index, stamp, journal, space, commits, checkpoint, snapshot: stamp.sequence })
+    Ok(Laid { journal, space, commits, checkpoint })
+}
+
+/// Puts all entries of an index that no one commits to into a snapshot.
+fn write_entries(index: &impl Index, writer: &mut DumpWriter<FileWriter>) -> Result<(), StoreError> {
+    index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::unwritable))
 }
 
 /// Lays down a new store on an empty disk that has the entries of a dump. The index is made when the store is opened.
@@ -244,9 +274,7 @@ pub(crate) fn lay_down_dump(
 /// Writes a snapshot of an index that no one commits to; checks it against `stamp`.
 fn write_snapshot(disk: &Arc<dyn Disk>, index: &impl Index, stamp: &Stamp) -> Result<(), StoreError> {
     // Nobody needs space for anything else yet.
-    snapshots::write(disk, 0, stamp, |writer| {
-        index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::unwritable))
-    })?;
+    snapshots::write(disk, 0, stamp, |writer| write_entries(index, writer))?;
     snapshots::remove_older(disk, stamp.sequence)
 }
 
