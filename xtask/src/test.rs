@@ -10,12 +10,16 @@ struct Need {
     advice: &'static str,
 }
 
-/// All that the tests need. The Rust toolchain is enough today; what comes to need
+/// All that the tests need. The Rust toolchain and the C compiler that it links with are enough today; what comes to need
 /// more (a PostgreSQL server, say) adds its line here, so that nobody finds out by a failing test.
 fn needs() -> Vec<Need> {
     vec![
         Need { program: cargo(), advice: "builds everything; install it from https://rustup.rs" },
         Need { program: "rustc".into(), advice: "compiles everything; install it from https://rustup.rs" },
+        Need {
+            program: "cc".into(),
+            advice: "links everything, and compiles what is in C; on Debian: apt-get install gcc",
+        },
     ]
 }
 

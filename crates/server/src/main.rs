@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 /// The system's own allocator is slower with many threads, and gives less memory back.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     run(&CommandLine::parse().command)

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 /// The allocator of the server.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 7;
 const CACHE_BYTES: u64 = 512 << 20;
