@@ -75,14 +75,18 @@ pub(crate) fn open<H: IndexHome>(
     sizes: &Sizes,
 ) -> Result<Opened<H::Index>, StoreError> {
     let notes = Notes::read(disk)?;
-    let store = match notes.store() {
-        Some(store) => Some(store),
-        None => unnoted_store(disk, &notes)?,
-    };
-    match (store, notes.bare) {
+    match (store_in(disk, &notes)?, notes.bare) {
         (Some(store), _) => Recovery::read(disk, home, sizes, notes, store)?.run(),
         (None, Some(bare)) => take_over(disk, home, sizes, &bare),
         (None, None) => create(disk, home, sizes),
+    }
+}
+
+/// The store that there is, by its notes or, where these are gone, by the rest of it.
+fn store_in(disk: &Arc<dyn Disk>, notes: &Notes) -> Result<Option<u64>, StoreError> {
+    match notes.store() {
+        Some(store) => Ok(Some(store)),
+        None => unnoted_store(disk, notes),
     }
 }
 

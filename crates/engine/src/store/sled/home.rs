@@ -75,14 +75,15 @@ impl SledHome {
         Ok(SledTree::new(db, DataFiles::open(path)?))
     }
 
-    fn put_in_place(&self) -> io::Result<()> {
+    fn put_in_place(&self) -> Result<(), StoreError> {
+        let failed = || StoreError::io(format!("put a new index into {}", self.current.display()));
         // An interrupted attempt may have taken it away, and then it is what was replaced.
         if self.current.exists() {
-            remove_dir(&self.replaced)?;
-            fs::rename(&self.current, &self.replaced)?;
+            files::remove_dir(&self.replaced)?;
+            fs::rename(&self.current, &self.replaced).map_err(failed())?;
         }
-        fs::rename(&self.new, &self.current)?;
-        File::open(&self.directory)?.sync_all()
+        fs::rename(&self.new, &self.current).map_err(failed())?;
+        files::sync_dir(&self.directory)
     }
 }
 
@@ -91,7 +92,7 @@ impl IndexHome for SledHome {
 
     fn open(&self) -> Result<Option<SledTree>, StoreError> {
         self.release()?;
-        remove_dir(&self.new).map_err(StoreError::io(format!("remove {}", self.new.display())))?;
+        files::remove_dir(&self.new)?;
         if !self.current.join("db").exists() {
             return Ok(None);
         }
@@ -103,14 +104,14 @@ impl IndexHome for SledHome {
         if let Err(error) = self.release() {
             tracing::warn!(%error, "the index that is to be replaced did not close cleanly");
         }
-        remove_dir(&self.new).map_err(StoreError::io(format!("remove {}", self.new.display())))?;
+        files::remove_dir(&self.new)?;
         let index = self.open_in(&self.new)?;
         fill(&index)?;
         crate::store::journaled::Index::sync(&index)?;
         drop(index);
         self.release()?;
         files::sync_contents(&self.new)?;
-        self.put_in_place().map_err(StoreError::io(format!("put a new index into {}", self.current.display())))?;
+        self.put_in_place()?;
         self.open_in(&self.current)
     }
 
@@ -174,13 +175,6 @@ fn remove_unfinished_snapshots(sled: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-fn remove_dir(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// All files below a directory.

@@ -36,7 +36,7 @@ pub(crate) fn inspect<H: IndexHome>(
     progress: &mut dyn FnMut(check::Progress),
 ) -> Result<StoreReport, StoreError> {
     let notes = Notes::read(disk)?;
-    let store = notes.store().or(super::unnoted_store(disk, &notes)?);
+    let store = super::store_in(disk, &notes)?;
     let Some(store) = store else {
         let what = match notes.bare {
             Some(_) => {

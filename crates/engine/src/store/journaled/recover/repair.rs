@@ -73,7 +73,7 @@ impl fmt::Display for Plan {
 /// Finds out what has to be done. Changes nothing but what opening an index changes in its files.
 pub(crate) fn plan<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) -> Result<Plan, StoreError> {
     let notes = Notes::read(disk)?;
-    match notes.store().or(super::unnoted_store(disk, &notes)?) {
+    match super::store_in(disk, &notes)? {
         None => Ok(Plan::Nothing),
         Some(store) => Recovery::read(disk, home, sizes, notes, store)?.plan(),
     }
@@ -82,7 +82,7 @@ pub(crate) fn plan<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) 
 /// Does what a plan says.
 pub(crate) fn run<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes, plan: &Plan) -> Result<(), StoreError> {
     let notes = Notes::read(disk)?;
-    let store = notes.store().or(super::unnoted_store(disk, &notes)?);
+    let store = super::store_in(disk, &notes)?;
     match (plan, store) {
         (Plan::GoBack { to, source, .. }, Some(store)) => {
             Recovery::read(disk, home, sizes, notes, store)?.go_back(*to, *source)
