@@ -9,6 +9,7 @@ use offshoot_engine::{NamespaceId, Transaction};
 use crate::{
     catalog::{Caller, Catalog, FoundBranch, FoundProject, draw_free, now},
     codec::{EndpointIdRecord, EndpointRecord},
+    compute,
     error::{Error, Result},
     id::{BranchId, EndpointId, ProjectId},
     tables::{Source, pair, project, system},
@@ -77,7 +78,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn from_record(id: EndpointId, project: &ProjectId, branch: &BranchId, record: &EndpointRecord) -> Self {
+    pub(crate) fn from_record(id: EndpointId, project: &ProjectId, branch: &BranchId, record: &EndpointRecord) -> Self {
         Self {
             id,
             project: project.clone(),
@@ -215,7 +216,8 @@ pub(crate) fn of_project(source: &mut impl Source, project: &FoundProject) -> Re
 /// Removes an endpoint.
 pub(crate) fn remove(tx: &mut Transaction<'_>, namespace: NamespaceId, endpoint: &Endpoint) -> Result<()> {
     project::ENDPOINTS.delete(tx, namespace, &pair(endpoint.branch.as_str(), endpoint.id.as_str()))?;
-    system::ENDPOINT_IDS.delete(tx, NamespaceId::SYSTEM, endpoint.id.as_str().as_bytes())
+    system::ENDPOINT_IDS.delete(tx, NamespaceId::SYSTEM, endpoint.id.as_str().as_bytes())?;
+    compute::remove(tx, &endpoint.id)
 }
 
 /// Notes what an endpoint's compute is doing, if the endpoint is still there.

@@ -43,6 +43,7 @@ mod account;
 mod branch;
 mod catalog;
 mod codec;
+mod compute;
 mod database;
 mod endpoint;
 mod entropy;
@@ -67,6 +68,7 @@ pub use self::{
     account::Account,
     branch::{Branch, BranchChanged, BranchCreated, BranchParent, BranchState, NewBranch},
     catalog::{Caller, Catalog, Moment, Options},
+    compute::{ComputeChanges, ComputeLeased, DatabaseChange},
     database::{Database, DatabaseChanged},
     endpoint::{ComputeState, Endpoint, EndpointKind, EndpointSpec},
     entropy::{Entropy, EntropyError, OsEntropy},
@@ -74,7 +76,7 @@ pub use self::{
     id::{AccountId, ApiKeyId, BranchId, EndpointId, OperationId, ProjectId},
     key::{ApiKey, NewApiKey},
     name::{AccountName, BranchName, DatabaseName, KeyName, LengthUnit, NameError, NameKind, ProjectName, RoleName},
-    operation::{DueOperation, Operation, OperationAction, OperationStatus, Outcome},
+    operation::{DueOperation, Operation, OperationAction, OperationStatus, Outcome, Turn},
     page::Page,
     project::{NewProject, Project, ProjectCreated, ProjectQuery},
     provenance::Provenance,
