@@ -1,6 +1,6 @@
 //! The catalog itself, and how its parts read and commit.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use offshoot_engine::{BranchId as EngineBranch, Engine, NamespaceId, Transaction};
 use parking_lot::{Condvar, Mutex};
@@ -19,11 +19,12 @@ use crate::{
 #[derive(Clone)]
 pub struct Options {
     entropy: Arc<dyn Entropy>,
+    compute_ports: Option<RangeInclusive<u16>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { entropy: Arc::new(OsEntropy) }
+        Self { entropy: Arc::new(OsEntropy), compute_ports: None }
     }
 }
 
@@ -32,6 +33,13 @@ impl Options {
     #[must_use]
     pub fn with_entropy(mut self, entropy: impl Entropy) -> Self {
         self.entropy = Arc::new(entropy);
+        self
+    }
+
+    /// The ports of which each endpoint gets one, where computes are on one machine. Without them endpoints have none.
+    #[must_use]
+    pub fn with_compute_ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.compute_ports = Some(ports);
         self
     }
 }
@@ -107,6 +115,10 @@ impl Catalog {
 
     pub(crate) fn entropy(&self) -> &dyn Entropy {
         self.shared.options.entropy.as_ref()
+    }
+
+    pub(crate) fn compute_ports(&self) -> Option<RangeInclusive<u16>> {
+        self.shared.options.compute_ports.clone()
     }
 
     /// Commits what `body` does; `body` may run several times.

@@ -135,6 +135,11 @@ records! {
     /// When an operation that failed is tried again.
     RetryRecord(1) { at: Time }
 
+    /// Whose a port is.
+    PortRecord(1) { endpoint: EndpointId }
+    /// Where an endpoint's compute listens.
+    EndpointPortRecord(1) { port: u16 }
+
     /// What an endpoint's compute may have of its branch, and which executor works on it.
     ComputeRecord(1) { versions: Vec<VersionRecord>, lease: Option<LeaseRecord> }
     /// A version of a branch; a part of [`ComputeRecord`].

@@ -40,6 +40,10 @@ pub(crate) mod system {
     pub(crate) const OPEN_OPERATIONS: Records<OpenOperationRecord> = Records::new("open_operations");
     /// Operation id: when an operation that failed is tried again.
     pub(crate) const RETRIES: Records<RetryRecord> = Records::new("retries");
+    /// Port: whose it is.
+    pub(crate) const PORTS: Records<PortRecord> = Records::new("ports");
+    /// Endpoint id: the port of its compute.
+    pub(crate) const ENDPOINT_PORTS: Records<EndpointPortRecord> = Records::new("endpoint_ports");
     /// Endpoint id: what its compute may have of its branch.
     pub(crate) const COMPUTES: Records<ComputeRecord> = Records::new("computes");
     /// Endpoint id: endpoints that are gone, whose computes aren't yet.

@@ -186,6 +186,16 @@ fn retry() {
 }
 
 #[test]
+fn port() {
+    check(PortRecord { endpoint: text("ep-aged-math-66828504") }, "011565702d616765642d6d6174682d3636383238353034");
+}
+
+#[test]
+fn endpoint_port() {
+    check(EndpointPortRecord { port: 25_432 }, "01fb5863");
+}
+
+#[test]
 fn compute() {
     let record = ComputeRecord {
         versions: vec![VersionRecord { branch: 19, lsn: 5_000_000_000 }, VersionRecord { branch: 20, lsn: 1 }],

@@ -1,0 +1,4 @@
+//! The executor with real PostgreSQL servers.
+
+mod common;
+mod logins;
