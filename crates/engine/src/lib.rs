@@ -42,6 +42,7 @@ mod clock;
 mod codec;
 mod engine;
 mod error;
+mod history;
 mod id;
 mod ids;
 mod locks;
@@ -61,12 +62,13 @@ pub use self::{
     clock::{Clock, SystemClock},
     engine::{Engine, Options},
     error::Error,
+    history::{HistoryEntry, Revision},
     id::{BranchId, NamespaceId, Table},
     lsn::{Lsn, ParseLsnError},
     snapshot::Snapshot,
     store::{Direction, KeyRange, MemoryStore, Store, StoreError, dump},
     transaction::{Committed, Fork, Transaction},
-    version::Version,
+    version::{Difference, Version},
 };
 
 /// What an implementer of [`Store`] needs.
