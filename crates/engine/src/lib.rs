@@ -42,6 +42,7 @@ mod clock;
 mod codec;
 mod engine;
 mod error;
+mod feed;
 mod history;
 mod id;
 mod ids;
@@ -62,6 +63,7 @@ pub use self::{
     clock::{Clock, SystemClock},
     engine::{Engine, Options},
     error::Error,
+    feed::{Event, FeedCommit, FeedPage, Position},
     history::{HistoryEntry, Revision},
     id::{BranchId, NamespaceId, Table},
     lsn::{Lsn, ParseLsnError},

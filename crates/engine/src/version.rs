@@ -55,7 +55,12 @@ impl Version {
     ///
     /// [`Error::Corrupt`] and [`Error::Store`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        self.data.root.get(&self.nodes, self.namespace, key)
+        Ok(self.find(key)?.value)
+    }
+
+    /// What there is of `key`.
+    pub(crate) fn find(&self, key: &[u8]) -> Result<tree::Found, Error> {
+        self.data.root.find(&self.nodes, self.namespace, key)
     }
 
     /// The entries whose keys lie in `range`, one after the other; reads no more nodes than those that hold them and the paths to them.

@@ -1,13 +1,10 @@
 //! A line of versions, each made from the one before.
 
-use std::sync::Arc;
-
 use crate::{
-    BranchId, Lsn, Snapshot, branch,
+    BranchId, Lsn, Snapshot, Version, branch,
     codec::{key, record},
     error::Error,
     store::Direction,
-    version::VersionData,
 };
 
 /// What comes before the oldest version of a line.
@@ -75,35 +72,41 @@ impl<'a> Line<'a> {
         last: Lsn,
         direction: Direction,
         limit: usize,
-    ) -> Result<Vec<Arc<VersionData>>, Error> {
-        let (snapshot, namespace) = (self.snapshot, self.branch.namespace());
+    ) -> Result<Vec<Version>, Error> {
+        let snapshot = self.snapshot;
         let range = key::versions_between(self.branch, first.max(self.first), last.min(self.last));
         let own = snapshot.store.range(&range, direction).map(|entry| {
             let (key, value) = entry?;
-            snapshot.inner.versions.take(self.branch, &key, &value)
+            let version = snapshot.inner.versions.take(self.branch, &key, &value)?;
+            Ok(snapshot.inner.readable(self.branch, version))
         });
         let origin = match self.end {
             End::Fork(version) if self.has_origin && (first.get()..=last.get()).contains(&version.lsn) => Some(version),
             _ => None,
         };
-        let origin = origin.into_iter().map(|version| snapshot.inner.versions.load(namespace, version));
+        let origin = origin.into_iter().map(|version| self.open(version));
         match direction {
             Direction::Ascending => origin.chain(own).take(limit).collect(),
             Direction::Descending => own.chain(origin).take(limit).collect(),
         }
     }
 
-    fn newest(&self, until: Lsn) -> Result<Option<Arc<VersionData>>, Error> {
+    fn open(&self, version: record::VersionRef) -> Result<Version, Error> {
+        let inner = self.snapshot.inner;
+        Ok(inner.readable(self.branch, inner.versions.load(self.branch.namespace(), version)?))
+    }
+
+    fn newest(&self, until: Lsn) -> Result<Option<Version>, Error> {
         Ok(self.page(Lsn::new(0), until, Direction::Descending, 1)?.pop())
     }
 
     /// The version before that at `lsn`.
-    pub(super) fn before(&self, lsn: Lsn) -> Result<Option<Arc<VersionData>>, Error> {
+    pub(super) fn before(&self, lsn: Lsn) -> Result<Option<Version>, Error> {
         lsn.checked_before().map_or(Ok(None), |until| self.newest(until))
     }
 
     /// The newest version at or before `lsn`, of this line or of one that it was forked from: the line is that one then.
-    pub(super) fn newest_until(&mut self, lsn: Lsn) -> Result<Option<Arc<VersionData>>, Error> {
+    pub(super) fn newest_until(&mut self, lsn: Lsn) -> Result<Option<Version>, Error> {
         loop {
             let found = self.newest(lsn)?;
             if found.is_some() || self.go_on()?.is_none() {
@@ -116,9 +119,9 @@ impl<'a> Line<'a> {
     /// was forked from: the line is that one then. Whatever lies between two that are the same must be the same, too.
     pub(super) fn run(
         &mut self,
-        newest: Arc<VersionData>,
-        is_same: impl Fn(&VersionData) -> Result<bool, Error>,
-    ) -> Result<(Arc<VersionData>, Option<Arc<VersionData>>), Error> {
+        newest: Version,
+        is_same: impl Fn(&Version) -> Result<bool, Error>,
+    ) -> Result<(Version, Option<Version>), Error> {
         let mut oldest = newest;
         loop {
             let (same, before) = self.run_here(oldest, &is_same)?;
@@ -136,12 +139,12 @@ impl<'a> Line<'a> {
     /// The run within the line: in leaps that grow while they stay in it, and shrink from the first on that does not.
     fn run_here(
         &self,
-        newest: Arc<VersionData>,
-        is_same: &impl Fn(&VersionData) -> Result<bool, Error>,
-    ) -> Result<(Arc<VersionData>, Option<Arc<VersionData>>), Error> {
+        newest: Version,
+        is_same: &impl Fn(&Version) -> Result<bool, Error>,
+    ) -> Result<(Version, Option<Version>), Error> {
         let (mut oldest, mut leap, mut grows) = (newest, 1_u64, true);
         loop {
-            let target = oldest.lsn.get().checked_sub(leap).map(Lsn::new);
+            let target = oldest.lsn().get().checked_sub(leap).map(Lsn::new);
             let found = target.map_or(Ok(None), |lsn| self.newest(lsn))?;
             match found {
                 Some(found) if is_same(&found)? => {
@@ -158,10 +161,10 @@ impl<'a> Line<'a> {
     }
 
     /// Goes on with the line that this one was forked from; gives the version it was forked from.
-    fn go_on(&mut self) -> Result<Option<Arc<VersionData>>, Error> {
+    fn go_on(&mut self) -> Result<Option<Version>, Error> {
         let End::Fork(version) = self.end else { return Ok(None) };
-        let origin = self.snapshot.inner.versions.load(self.branch.namespace(), version)?;
-        *self = Self::up_to(self.snapshot, origin.owner, origin.lsn)?;
+        let origin = self.open(version)?;
+        *self = Self::up_to(self.snapshot, origin.branch(), origin.lsn())?;
         Ok(Some(origin))
     }
 }

@@ -11,9 +11,7 @@ use std::ops::{Bound, RangeBounds};
 use bytes::Bytes;
 
 use self::line::{End, Line};
-use crate::{
-    BranchId, Difference, Direction, KeyRange, Lsn, Snapshot, Version, error::Error, tree::Found, version::VersionData,
-};
+use crate::{BranchId, Difference, Direction, KeyRange, Lsn, Snapshot, Version, error::Error};
 
 /// A version of a branch's history; see [`Snapshot::history`].
 #[derive(Clone, Debug)]
@@ -122,17 +120,15 @@ impl Snapshot<'_> {
             page.reverse();
         }
         let before_page = match page.first() {
-            Some(oldest) => line.before(oldest.lsn)?,
+            Some(oldest) => line.before(oldest.lsn())?,
             None => return Ok(Vec::new()),
         };
-        let readable = |data| self.inner.readable(branch, data);
         let mut before = match before_page {
-            Some(before) => Before::Version(readable(before)),
+            Some(before) => Before::Version(before),
             None if matches!(line.end(), End::Nothing) => Before::Nothing,
             None => Before::Unknown,
         };
-        let entries = page.into_iter().map(|data| {
-            let version = readable(data);
+        let entries = page.into_iter().map(|version| {
             let before = std::mem::replace(&mut before, Before::Version(version.clone()));
             HistoryEntry { version, before }
         });
@@ -180,21 +176,20 @@ impl Snapshot<'_> {
         let Some((first, last)) = inclusive(&lsns) else { return Ok(revisions) };
         let Some(mut newest) = line.newest_until(last)? else { return Ok(revisions) };
         while revisions.len() < limit {
-            let found = self.find(&newest, key)?;
+            let found = newest.find(key)?;
             let (oldest, before) = line.run(newest, |version| {
                 // What is kept inline has no name that would tell one from another.
-                Ok(found.node.is_some() && self.find(version, key)?.node == found.node)
+                Ok(found.node.is_some() && version.find(key)?.node == found.node)
             })?;
-            if oldest.lsn < first {
+            if oldest.lsn() < first {
                 break;
             }
             let (old_value, may_be_older) = match &before {
-                Some(before) => (self.find(before, key)?.value, false),
+                Some(before) => (before.get(key)?, false),
                 None => (None, matches!(line.end(), End::Unknown)),
             };
             if found.value != old_value {
-                let version = self.inner.readable(branch, oldest);
-                revisions.push(Revision { version, value: found.value, may_be_older });
+                revisions.push(Revision { version: oldest, value: found.value, may_be_older });
             }
             match before {
                 Some(before) => newest = before,
@@ -202,10 +197,6 @@ impl Snapshot<'_> {
             }
         }
         Ok(revisions)
-    }
-
-    fn find(&self, version: &VersionData, key: &[u8]) -> Result<Found, Error> {
-        version.root.find(&self.inner.nodes, version.owner.namespace(), key)
     }
 }
 
