@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{
     model::{Map, ModelBranch, ModelVersion},
-    steps::{check_version, key},
+    steps::key,
 };
 use crate::{Difference, Direction, Engine, KeyRange, Lsn, Point, Revision, Version, error::Error};
 
@@ -54,8 +54,9 @@ fn check_history(engine: &Engine, branch: &ModelBranch) -> Result<(), TestCaseEr
         }
         prop_assert_eq!(found.len(), branch.versions.len());
         for (found, expected) in found.iter().zip(&branch.versions) {
-            prop_assert_eq!(found.branch(), expected.branch);
-            check_version(found, expected)?;
+            // That such a version has the right map, was checked before.
+            let found = (found.branch(), found.lsn(), found.time());
+            prop_assert_eq!(found, (expected.branch, expected.lsn, expected.time));
         }
     }
     Ok(())

@@ -367,7 +367,7 @@ fn owned(entries: Vec<(Bytes, Bytes)>) -> Map {
     entries.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 
-pub(super) fn check_version(found: &Version, expected: &ModelVersion) -> Result<(), TestCaseError> {
+fn check_version(found: &Version, expected: &ModelVersion) -> Result<(), TestCaseError> {
     prop_assert_eq!((found.lsn(), found.time()), (expected.lsn, expected.time));
     let all = found.range(KeyRange::ALL, Direction::Ascending).collect::<Result<Vec<_>, _>>()?;
     prop_assert!(all.is_sorted());
