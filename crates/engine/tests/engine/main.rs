@@ -5,6 +5,7 @@
 mod check;
 mod crash;
 mod damage;
+mod feed;
 mod model;
 mod structure;
 mod transactions;
