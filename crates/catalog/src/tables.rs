@@ -3,10 +3,7 @@
 //! The key of each table stands next to it. Numbers in keys are big-endian, so that they sort; texts that are followed
 //! by something end with a NUL, which no id and no name contains.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    marker::PhantomData,
-};
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use offshoot_engine::{
@@ -262,13 +259,8 @@ impl<R: Stored> Entries<R> {
 
     /// The text of the keys whose records differ between two versions.
     pub(crate) fn differing(&self, before: &Version, after: &Version) -> Result<Vec<String>> {
-        let range = KeyRange::prefix(&self.key(b""));
-        let read = |version: &Version| {
-            version.range(range.clone(), Direction::Ascending).collect::<Result<BTreeMap<_, _>, _>>()
-        };
-        let (before, after) = (read(before)?, read(after)?);
-        let keys: BTreeSet<&Bytes> = before.keys().chain(after.keys()).collect();
-        keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).map(|key| self.text(key)).collect()
+        let differences = before.diff(after, KeyRange::prefix(&self.key(b"")));
+        differences.map(|difference| self.text(&difference?.key)).collect()
     }
 
     /// The text of a key, without the prefix.

@@ -15,7 +15,7 @@ pub use self::{
         external::{ExternalServers, ServerList},
         postgres::{Clusters, PostgresOptions, Programs},
     },
-    executor::{Executor, ExecutorOptions, Retries},
+    executor::{Executor, ExecutorError, ExecutorOptions, Retries},
     tls::{ServerTls, TlsError},
 };
 

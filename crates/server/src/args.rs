@@ -1,8 +1,10 @@
 //! The command line and the environment.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use offshoot_catalog::RoleName;
+use offshoot_compute::ServerList;
 use secrecy::SecretString;
-use std::{env, net::SocketAddr, path::PathBuf};
+use std::{env, net::SocketAddr, ops::RangeInclusive, path::PathBuf, str::FromStr};
 
 /// Branch metadata for Postgres platforms: a copy-on-write engine that speaks the Neon API v2.
 #[derive(Debug, Parser)]
@@ -106,9 +108,9 @@ pub struct ServeOptions {
     /// What keeps the data.
     #[arg(long, value_name = "STORE", default_value = "sled")]
     pub store: StoreKind,
-    /// What runs the operations on computes.
-    #[arg(long, value_name = "DRIVER", default_value = "none")]
-    pub compute: ComputeDriver,
+    /// What runs the computes of endpoints, and how.
+    #[command(flatten)]
+    pub compute: ComputeOptions,
     /// The first API key of a new data directory, instead of a generated one: at least 24 printable characters, no spaces.
     // An argument would show up in the list of processes.
     #[arg(skip = env::var("OFFSHOOT_API_KEY").ok().filter(|key| !key.is_empty()).map(SecretString::from))]
@@ -124,11 +126,71 @@ pub enum StoreKind {
     Memory,
 }
 
-/// What runs the operations on computes.
+/// What runs the computes of endpoints, and how.
+#[derive(Args, Clone, Debug)]
+pub struct ComputeOptions {
+    /// What runs the computes of endpoints.
+    #[arg(long, value_name = "DRIVER", default_value = "auto")]
+    pub compute: ComputeDriver,
+    /// Where PostgreSQL's programs are [default: the search path, or the newest below /usr/lib/postgresql].
+    #[arg(long, value_name = "DIR")]
+    pub postgres_bin: Option<PathBuf>,
+    /// The user that PostgreSQL runs as where this server runs as root [default: postgres, or nobody].
+    #[arg(long, value_name = "USER")]
+    pub compute_user: Option<String>,
+    /// The ports that endpoints get, on the loopback address.
+    #[arg(long, value_name = "FIRST-LAST", default_value = "20000-31999")]
+    pub compute_ports: PortRange,
+    /// A file that says which PostgreSQL server is whose, for `--compute external`: on each line an endpoint's id, a space, and the
+    /// connection string of an administrator. It is read again whenever a server is needed.
+    #[arg(long, value_name = "FILE")]
+    pub servers: Option<PathBuf>,
+    /// A file with the certificates that vouch for those servers, in PEM form [default: those that the system trusts].
+    #[arg(long, value_name = "FILE")]
+    pub servers_ca: Option<PathBuf>,
+    /// The group whose members the roles of branches are, on each server.
+    #[arg(long, value_name = "ROLE", default_value = "neon_superuser")]
+    pub privileged_role: RoleName,
+    /// What the file of `--servers` would hold. It holds passwords, and an argument would show up in the list of processes.
+    #[arg(skip = env::var("OFFSHOOT_SERVERS").ok().filter(|list| !list.is_empty()).map(SecretString::from))]
+    pub server_lines: Option<SecretString>,
+}
+
+impl ComputeOptions {
+    /// Where it stands which server is whose.
+    pub(crate) fn server_list(&self) -> Option<ServerList> {
+        let file = self.servers.clone().map(ServerList::File);
+        file.or_else(|| self.server_lines.clone().map(ServerList::Text))
+    }
+}
+
+/// What runs the computes of endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ComputeDriver {
+    /// `postgres` where PostgreSQL is installed and can be used, otherwise `none`; the log says which, and why.
+    Auto,
     /// Nothing: each operation is finished at once, and computes stay idle.
     None,
+    /// A PostgreSQL cluster for each endpoint, on this machine.
+    Postgres,
+    /// PostgreSQL servers that somebody else runs; --servers or OFFSHOOT_SERVERS says which.
+    External,
+}
+
+/// A range of ports, from the first to the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortRange(pub RangeInclusive<u16>);
+
+impl FromStr for PortRange {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<PortRange, &'static str> {
+        let range = text.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+        match range {
+            Some((first, last)) if 1024 <= first && first <= last => Ok(PortRange(first..=last)),
+            _ => Err("give the first and the last port, such as 20000-31999, none below 1024"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -150,7 +212,9 @@ mod tests {
         assert_eq!(options.listen.to_string(), "127.0.0.1:7070");
         assert_eq!(options.account, None);
         assert_eq!(options.store, StoreKind::Sled);
-        assert_eq!(options.compute, ComputeDriver::None);
+        assert_eq!(options.compute.compute, ComputeDriver::Auto);
+        assert_eq!(options.compute.compute_ports, PortRange(20_000..=31_999));
+        assert_eq!(options.compute.privileged_role.as_str(), "neon_superuser");
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Why a command could not do what it should, and how a person is told.
 
 use crate::ControlError;
+use offshoot_compute::{DriverError, ExecutorError};
 use offshoot_engine::{StoreError, dump::DumpError};
 use std::{error::Error as StdError, io, iter::successors, net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -24,6 +25,15 @@ pub enum Error {
         /// What the store said.
         source: StoreError,
     },
+    /// Computes can't be run as they are asked to be.
+    #[error("cannot run computes")]
+    Compute(#[from] DriverError),
+    /// The executor of operations can't be started.
+    #[error("cannot start to do operations")]
+    Executor(#[from] ExecutorError),
+    /// Computes are elsewhere, and nothing says where.
+    #[error("--compute external needs --servers FILE, or the environment's OFFSHOOT_SERVERS")]
+    NoServers,
     /// There is no store to work on.
     #[error("there is no store in {}; give the data directory of a server", path.display())]
     NoStore {

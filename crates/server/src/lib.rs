@@ -5,8 +5,8 @@
 
 mod args;
 mod commands;
+mod compute;
 mod control;
-mod driver_none;
 mod error;
 mod first_key;
 mod lock_holder;
@@ -16,7 +16,8 @@ mod serve;
 mod whole_file;
 
 pub use args::{
-    CheckOptions, Command, CommandLine, ComputeDriver, DumpOptions, LoadOptions, RepairOptions, ServeOptions, StoreKind,
+    CheckOptions, Command, CommandLine, ComputeDriver, ComputeOptions, DumpOptions, LoadOptions, PortRange,
+    RepairOptions, ServeOptions, StoreKind,
 };
 pub use commands::run;
 pub use control::ControlError;

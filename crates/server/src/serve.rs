@@ -1,9 +1,9 @@
 //! `offshoot serve`: opens what is needed, says that it is ready, and ends cleanly.
 
 use crate::{
-    ComputeDriver, Error, ServeOptions, StoreKind,
+    Error, ServeOptions, StoreKind,
+    compute::Computes,
     control::{self, Control},
-    driver_none::DriverNone,
     first_key, log,
 };
 use axum::Router;
@@ -42,14 +42,13 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     // Whatever this process creates is for its user alone.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let Stored { engine, store } = Stored::open(options)?;
-    let catalog = Catalog::open(engine, offshoot_catalog::Options::default())?;
+    let computes = Computes::choose(&options.compute, options.store, &options.data_dir)?;
+    let catalog = Catalog::open(engine, computes.catalog_options(&options.compute))?;
     let runtime = tokio::runtime::Runtime::new()?;
     let listener = runtime.block_on(TcpListener::bind(options.listen));
     let listener = listener.map_err(|source| Error::Listen { address: options.listen, source })?;
     first_key::ensure(&catalog, options)?;
-    let driver = match options.compute {
-        ComputeDriver::None => DriverNone::start(catalog.clone())?,
-    };
+    let executor = computes.start(catalog.clone(), &options.compute)?;
     let app = router(catalog, ApiOptions::default());
     let served = runtime.block_on(async {
         let (control, listeners) = store.and_then(|store| listen_for_control(&options.data_dir, store)).unzip();
@@ -60,7 +59,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     });
     // Waits for catalog calls that are still on the runtime's threads.
     drop(runtime);
-    driver.stop();
+    executor.stop();
     served
 }
 

@@ -72,6 +72,18 @@ impl Default for ExecutorOptions {
     }
 }
 
+/// An executor can't be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecutorError {
+    /// The catalog can't be read or written.
+    #[error(transparent)]
+    Catalog(#[from] offshoot_catalog::Error),
+    /// The system gives no threads.
+    #[error("cannot start the threads of the executor")]
+    Threads(#[from] io::Error),
+}
+
 /// Does operations until it is stopped.
 pub struct Executor {
     catalog: Catalog,
@@ -80,12 +92,13 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Starts to do operations with the computes that a driver runs.
+    /// Starts to do operations with the computes that a driver runs. Computes that are to run are started first.
     ///
     /// # Errors
     ///
-    /// When the system gives no threads.
-    pub fn start(catalog: Catalog, driver: impl Driver, options: ExecutorOptions) -> io::Result<Self> {
+    /// When the catalog can't be read, or the system gives no threads.
+    pub fn start(catalog: Catalog, driver: impl Driver, options: ExecutorOptions) -> Result<Self, ExecutorError> {
+        upkeep::restart_all(&catalog)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let stopping = Arc::new(AtomicBool::new(false));
         let core = Core::new(catalog.clone(), driver, options, Arc::clone(&stopping));
@@ -98,7 +111,7 @@ impl Executor {
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn start_without_computes(catalog: Catalog) -> io::Result<Self> {
+    pub fn start_without_computes(catalog: Catalog) -> Result<Self, ExecutorError> {
         let stopping = Arc::new(AtomicBool::new(false));
         let (driven, stop) = (catalog.clone(), Arc::clone(&stopping));
         let thread = thread::Builder::new().name("executor".into()).spawn(move || none::run(&driven, &stop))?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use chrono::Utc;
-use offshoot_catalog::{ComputeState, EndpointId, Error};
+use offshoot_catalog::{Catalog, ComputeState, EndpointId, Error};
 use tokio::time::{interval, timeout};
 
 use super::Core;
@@ -34,9 +34,6 @@ struct Use {
 }
 
 pub(super) async fn run<D: Driver>(core: Arc<Core<D>>) {
-    if let Err(error) = restart_all(&core).await {
-        tracing::error!(error = error_chain(&error), "cannot find out which computes are to run");
-    }
     let mut uses = HashMap::new();
     let mut pruned: Option<Instant> = None;
     let mut ticks = interval(core.options.upkeep_every);
@@ -52,13 +49,11 @@ pub(super) async fn run<D: Driver>(core: Arc<Core<D>>) {
     }
 }
 
-/// Schedules that all computes are started that are to run and don't, as after the machine was started.
-async fn restart_all<D: Driver>(core: &Core<D>) -> Result<(), Error> {
-    let mut ended = Vec::new();
-    for endpoint in core.blocking(|catalog| catalog.computes_active()).await? {
-        ended.push(endpoint.id);
-    }
-    core.blocking(move |catalog| catalog.computes_restart(&ended)).await
+/// Schedules that all computes are started that are to run, as after the machine was started. Those that run still are
+/// looked at and taken over.
+pub(super) fn restart_all(catalog: &Catalog) -> Result<(), Error> {
+    let active: Vec<EndpointId> = catalog.computes_active()?.into_iter().map(|endpoint| endpoint.id).collect();
+    catalog.computes_restart(&active)
 }
 
 async fn look_after<D: Driver>(core: &Core<D>, uses: &mut HashMap<EndpointId, Use>) -> Result<(), Error> {

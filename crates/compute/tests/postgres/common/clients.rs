@@ -11,20 +11,20 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 /// Where a server is reached.
 #[derive(Clone, Debug)]
-pub struct Login {
-    pub socket: PathBuf,
-    pub port: u16,
+pub(crate) struct Login {
+    pub(crate) socket: PathBuf,
+    pub(crate) port: u16,
 }
 
 /// A connection, and the queries that it answers.
-pub struct Connected(Client);
+pub(crate) struct Connected(Client);
 
 impl Connected {
-    pub fn run(&self, statements: &str) -> Fallible<()> {
+    pub(crate) fn run(&self, statements: &str) -> Fallible<()> {
         Ok(RUNTIME.block_on(self.0.batch_execute(statements)).map_err(told)?)
     }
 
-    pub fn texts(&self, query: &str) -> Fallible<Vec<String>> {
+    pub(crate) fn texts(&self, query: &str) -> Fallible<Vec<String>> {
         let rows = RUNTIME.block_on(self.0.query(query, &[])).map_err(told)?;
         Ok(rows.iter().map(|row| row.get::<_, String>(0)).collect())
     }
@@ -34,7 +34,7 @@ fn told(error: tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
-pub fn connect(login: &Login, role: &str, password: &str, database: &str) -> Result<Connected, String> {
+pub(crate) fn connect(login: &Login, role: &str, password: &str, database: &str) -> Result<Connected, String> {
     let mut config = Config::new();
     config.host_path(&login.socket).port(login.port).user(role).password(password).dbname(database);
     RUNTIME.block_on(async {
@@ -44,18 +44,18 @@ pub fn connect(login: &Login, role: &str, password: &str, database: &str) -> Res
     })
 }
 
-pub fn log_in(login: &Login, role: &str, password: &str, database: &str) -> Result<(), String> {
+pub(crate) fn log_in(login: &Login, role: &str, password: &str, database: &str) -> Result<(), String> {
     connect(login, role, password, database).map(drop)
 }
 
 /// Connects as the superuser.
-pub fn admin(login: &Login, database: &str) -> Fallible<Connected> {
+pub(crate) fn admin(login: &Login, database: &str) -> Fallible<Connected> {
     let dir = login.socket.parent().ok_or("no directory")?;
     let password = fs::read_to_string(dir.with_extension("key"))?;
     Ok(connect(login, "cloud_admin", &password, database)?)
 }
 
 /// What the superuser is told.
-pub fn query(login: &Login, database: &str, query: &str) -> Fallible<Vec<String>> {
+pub(crate) fn query(login: &Login, database: &str, query: &str) -> Fallible<Vec<String>> {
     admin(login, database)?.texts(query)
 }
