@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     BranchId, BranchInfo, Clock, NamespaceId, Point, Snapshot, SystemClock, Version,
     branch::{self, Durable},
@@ -140,6 +142,11 @@ impl Engine {
     /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
     pub fn branch(&self, branch: BranchId) -> Result<BranchInfo, Error> {
         Ok(BranchInfo::new(branch, &branch::require(&Durable(self.inner.store.as_ref()), branch)?))
+    }
+
+    /// What the engine's clock says now. Commits may carry later instants: see [`Engine::clamped_commits`].
+    pub fn now(&self) -> DateTime<Utc> {
+        self.inner.instants.now()
     }
 
     /// How many commits found the clock behind their branch's head, and carry an instant later than the clock's.
