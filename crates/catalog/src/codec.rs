@@ -202,6 +202,16 @@ records! {
     /// An operation that isn't finished.
     OpenOperationRecord(1) { project: ProjectId, branch: BranchId, endpoint: Option<EndpointId> }
 
+    /// When an operation that failed is tried again.
+    RetryRecord(1) { at: Time }
+
+    /// What an endpoint's compute may have of its branch, and which executor works on it.
+    ComputeRecord(1) { versions: Vec<VersionRecord>, lease: Option<LeaseRecord> }
+    /// A version of a branch; a part of [`ComputeRecord`].
+    VersionRecord(1) { branch: u64, lsn: u64 }
+    /// Who has a compute to itself, and until when; a part of [`ComputeRecord`].
+    LeaseRecord(1) { holder: String, until: Time }
+
     RoleRecord(2 after RoleRecord1) {
         place: u16,
         protected: bool,

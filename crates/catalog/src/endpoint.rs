@@ -16,6 +16,7 @@ pub use self::{
 use crate::{
     catalog::{Caller, Catalog, FoundBranch, FoundProject, now},
     codec::{EndpointIdRecord, EndpointRecord},
+    compute,
     error::{Error, Result},
     id::{BranchId, EndpointId, ProjectId},
     name::EndpointName,
@@ -105,7 +106,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn from_record(id: EndpointId, project: &ProjectId, branch: &BranchId, record: &EndpointRecord) -> Self {
+    pub(crate) fn from_record(id: EndpointId, project: &ProjectId, branch: &BranchId, record: &EndpointRecord) -> Self {
         Self {
             id,
             project: project.clone(),
@@ -213,7 +214,8 @@ pub(crate) fn of_project(source: &mut impl Source, project: &FoundProject) -> Re
 /// Removes an endpoint.
 pub(crate) fn remove(tx: &mut Transaction<'_>, namespace: NamespaceId, endpoint: &Endpoint) -> Result<()> {
     project::ENDPOINTS.delete(tx, namespace, &pair(endpoint.branch.as_str(), endpoint.id.as_str()))?;
-    system::ENDPOINT_IDS.delete(tx, NamespaceId::SYSTEM, endpoint.id.as_str().as_bytes())
+    system::ENDPOINT_IDS.delete(tx, NamespaceId::SYSTEM, endpoint.id.as_str().as_bytes())?;
+    compute::remove(tx, &endpoint.id)
 }
 
 /// Lets all endpoints of a branch serve another one.
@@ -230,7 +232,7 @@ pub(crate) fn move_all(
     }
     for endpoint in moving {
         let mut found = FoundEndpoint::find(tx, project, &endpoint.id)?;
-        remove(tx, project.namespace(), &endpoint)?;
+        project::ENDPOINTS.delete(tx, project.namespace(), &pair(from.as_str(), endpoint.id.as_str()))?;
         found.branch = to.clone();
         found.record.updated_at = now(tx);
         found.put(tx, project)?;

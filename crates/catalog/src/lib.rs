@@ -44,6 +44,7 @@ mod account;
 mod branch;
 mod catalog;
 mod codec;
+mod compute;
 mod database;
 mod endpoint;
 mod entropy;
@@ -77,6 +78,7 @@ pub use self::{
         BranchUpdate, Expired, Expiry, InitSource, NewBranch, NewRestore, RestoreStatus,
     },
     catalog::{Caller, Catalog, Moment, Options},
+    compute::{ComputeChanges, ComputeLeased, DatabaseChange},
     database::{Database, DatabaseChanged},
     endpoint::{ComputeState, Endpoint, EndpointChanged, EndpointDefaults, EndpointKind, EndpointSpec, EndpointUpdate},
     entropy::{Entropy, EntropyError, OsEntropy},
@@ -88,7 +90,7 @@ pub use self::{
         AccountName, BranchName, DatabaseName, EndpointName, KeyName, LengthUnit, NameError, NameKind, ProjectName,
         RoleName, SnapshotName,
     },
-    operation::{DueOperation, Operation, OperationAction, OperationStatus, Outcome},
+    operation::{DueOperation, Operation, OperationAction, OperationStatus, Outcome, Turn},
     page::Page,
     project::{NewProject, Project, ProjectCreated, ProjectQuery, ProjectUpdate},
     provenance::Provenance,

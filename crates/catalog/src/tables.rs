@@ -3,7 +3,10 @@
 //! The key of each table stands next to it. Numbers in keys are big-endian, so that they sort; texts that are followed
 //! by something end with a NUL, which no id and no name contains.
 
-use std::marker::PhantomData;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    marker::PhantomData,
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -44,6 +47,12 @@ pub(crate) mod system {
     pub(crate) const ENDPOINT_IDS: Records<EndpointIdRecord> = Records::new("endpoint_ids");
     /// Operation id: the operations of all projects that aren't finished, oldest first.
     pub(crate) const OPEN_OPERATIONS: Records<OpenOperationRecord> = Records::new("open_operations");
+    /// Operation id: when an operation that failed is tried again.
+    pub(crate) const RETRIES: Records<RetryRecord> = Records::new("retries");
+    /// Endpoint id: what its compute may have of its branch.
+    pub(crate) const COMPUTES: Records<ComputeRecord> = Records::new("computes");
+    /// Endpoint id: endpoints that are gone, whose computes aren't yet.
+    pub(crate) const GONE_COMPUTES: Records<Marker> = Records::new("gone_computes");
 }
 
 /// Tables of a project's namespace.
@@ -255,6 +264,36 @@ impl<R: Stored> Entries<R> {
         let key = &key[self.prefix.len()..];
         let text = std::str::from_utf8(key).map_err(|error| corrupt(self.prefix, key, error.to_string()))?;
         Ok((text.to_owned(), decode(self.prefix, key, &bytes)?))
+    }
+
+    /// The record that a version has at `key`.
+    pub(crate) fn at(&self, version: &Version, key: &[u8]) -> Result<Option<R>> {
+        let bytes = version.get(&self.key(key))?;
+        bytes.map(|bytes| decode(self.prefix, key, &bytes)).transpose()
+    }
+
+    /// The text of all keys that a version has.
+    pub(crate) fn keys(&self, version: &Version) -> Result<Vec<String>> {
+        let entries = version.range(KeyRange::prefix(&self.key(b"")), Direction::Ascending);
+        entries.map(|entry| self.text(&entry?.0)).collect()
+    }
+
+    /// The text of the keys whose records differ between two versions.
+    pub(crate) fn differing(&self, before: &Version, after: &Version) -> Result<Vec<String>> {
+        let range = KeyRange::prefix(&self.key(b""));
+        let read = |version: &Version| {
+            version.range(range.clone(), Direction::Ascending).collect::<Result<BTreeMap<_, _>, _>>()
+        };
+        let (before, after) = (read(before)?, read(after)?);
+        let keys: BTreeSet<&Bytes> = before.keys().chain(after.keys()).collect();
+        keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).map(|key| self.text(key)).collect()
+    }
+
+    /// The text of a key, without the prefix.
+    fn text(&self, key: &[u8]) -> Result<String> {
+        let key = key.get(self.prefix.len()..).unwrap_or_default();
+        let text = std::str::from_utf8(key).map_err(|error| corrupt(self.prefix, key, error.to_string()))?;
+        Ok(text.to_owned())
     }
 
     /// Writes the record at `key`.

@@ -28,6 +28,12 @@ impl Version {
         Self { nodes, namespace, data }
     }
 
+    /// The branch whose commit made this version. It is another than the version was asked of where that has not written yet by then, and shows what
+    /// it was forked from.
+    pub fn branch(&self) -> BranchId {
+        self.data.owner
+    }
+
     /// The LSN of the commit that made this version.
     pub fn lsn(&self) -> Lsn {
         self.data.lsn

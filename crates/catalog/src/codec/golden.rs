@@ -321,6 +321,25 @@ fn open_operation() {
 }
 
 #[test]
+fn retry() {
+    check(RetryRecord { at: at(CREATED) }, "01fd829d2942ece20b00");
+}
+
+#[test]
+fn compute() {
+    let record = ComputeRecord {
+        versions: vec![VersionRecord { branch: 19, lsn: 5_000_000_000 }, VersionRecord { branch: 20, lsn: 1 }],
+        lease: Some(LeaseRecord { holder: "alone".into(), until: at(CREATED) }),
+    };
+    check(record, "010213fd00f2052a0100000014010105616c6f6e65fd829d2942ece20b00");
+}
+
+#[test]
+fn compute_of_which_nothing_is_known() {
+    check(ComputeRecord { versions: Vec::new(), lease: None }, "010000");
+}
+
+#[test]
 fn role() {
     let record = RoleRecord {
         place: 0,
@@ -477,7 +496,8 @@ fn closed_sets_keep_their_numbers() {
     let actions = [CreateTimeline, CreateBranch, StartCompute, ApplyConfig, SuspendCompute, DeleteTimeline];
     assert_eq!(numbers(&actions), [0, 1, 2, 3, 4, 5]);
     use OperationStatus::*;
-    assert_eq!(numbers(&[Scheduling, Running, Finished, Failed, Cancelled]), [0, 1, 2, 3, 4]);
+    let statuses = [Scheduling, Running, Finished, Failed, Cancelled, Error, Skipped];
+    assert_eq!(numbers(&statuses), [0, 1, 2, 3, 4, 5, 6]);
 }
 
 #[test]

@@ -123,5 +123,13 @@ stored_as_number! {
         SuspendCompute = 4,
         DeleteTimeline = 5,
     }
-    OperationStatus { Scheduling = 0, Running = 1, Finished = 2, Failed = 3, Cancelled = 4 }
+    OperationStatus {
+        Scheduling = 0,
+        Running = 1,
+        Finished = 2,
+        Failed = 3,
+        Cancelled = 4,
+        Error = 5,
+        Skipped = 6,
+    }
 }
