@@ -25,12 +25,13 @@ pub struct Options {
     pub(crate) cache_bytes: u64,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
+    validates: bool,
 }
 
 impl Default for Options {
     /// A cache of 256 MiB, and the operating system's clock.
     fn default() -> Self {
-        Self { cache_bytes: 256 << 20, clock: Arc::new(SystemClock), limits: Limits::DEFAULT }
+        Self { cache_bytes: 256 << 20, clock: Arc::new(SystemClock), limits: Limits::DEFAULT, validates: true }
     }
 }
 
@@ -53,6 +54,13 @@ impl Options {
         self.limits = Limits::SMALL;
         self
     }
+
+    /// Lets transactions commit whatever has become of what they read, so that a test can show that it would notice.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn without_validation(mut self) -> Self {
+        self.validates = false;
+        self
+    }
 }
 
 /// Branches of versioned, ordered maps over a [`Store`]. Cheap to clone; all clones are the same engine.
@@ -71,6 +79,8 @@ pub(crate) struct Inner {
     pub(crate) instants: Instants,
     pub(crate) locks: Locks,
     pub(crate) limits: Limits,
+    /// Whether what a transaction read must still hold when it commits; always, but for tests.
+    pub(crate) validates: bool,
 }
 
 impl Engine {
@@ -93,6 +103,7 @@ impl Engine {
                 instants,
                 locks: Locks::new(),
                 limits: options.limits,
+                validates: options.validates,
                 store,
             }),
         })
