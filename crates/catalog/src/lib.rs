@@ -49,6 +49,7 @@ mod database;
 mod endpoint;
 mod entropy;
 mod error;
+mod history;
 mod id;
 mod key;
 mod key_ring;
@@ -83,6 +84,7 @@ pub use self::{
     endpoint::{ComputeState, Endpoint, EndpointChanged, EndpointDefaults, EndpointKind, EndpointSpec, EndpointUpdate},
     entropy::{Entropy, EntropyError, OsEntropy},
     error::{Error, Kind, Result},
+    history::{BranchVersion, Changes, DatabaseDifference, RoleDifference, RoleEvent, RoleRevision},
     id::{AccountId, ApiKeyId, BranchId, EndpointId, OperationId, ProjectId, SnapshotId},
     key::{ApiKey, NewApiKey},
     key_ring::{ParsePasswordKeysError, PasswordKeyId, PasswordKeys},

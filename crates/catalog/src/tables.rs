@@ -232,8 +232,19 @@ impl<R: Stored> Entries<R> {
         Self { prefix, record: PhantomData }
     }
 
-    fn key(&self, key: &[u8]) -> Vec<u8> {
+    /// The key by which the engine knows `key`.
+    pub(crate) fn key(&self, key: &[u8]) -> Vec<u8> {
         [self.prefix.as_bytes(), key].concat()
+    }
+
+    /// The text of a key of the engine, if it belongs to this part of the map.
+    pub(crate) fn name_in(&self, key: &[u8]) -> Result<Option<String>> {
+        if key.starts_with(self.prefix.as_bytes()) { self.text(key).map(Some) } else { Ok(None) }
+    }
+
+    /// The record that `bytes` are.
+    pub(crate) fn decode(&self, key: &[u8], bytes: &[u8]) -> Result<R> {
+        decode(self.prefix, key, bytes)
     }
 
     /// The record at `key`.

@@ -8,6 +8,7 @@ mod databases;
 mod endpoints;
 mod errors;
 mod expiry;
+mod history;
 mod isolation;
 mod keys;
 mod model;

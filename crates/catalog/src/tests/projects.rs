@@ -118,7 +118,8 @@ fn a_deleted_project_leaves_nothing_behind() -> TestResult {
     assert!(due.iter().all(|due| due.project == kept.project.id));
     let listed = world.catalog.project_list(&world.caller, ProjectQuery::default())?.items;
     assert_eq!(listed, [kept.project]);
-    // Nothing that is stored names them any more.
+    // Nothing that is stored names them any more, once their computes are gone too.
+    world.catalog.computes_forget(&world.catalog.computes_gone(10)?)?;
     for (key, value) in store.entries() {
         for id in [world.project.as_str(), created.project.id.as_str(), created.endpoints[0].id.as_str()] {
             let holds = |bytes: &[u8]| bytes.windows(id.len()).any(|window| window == id.as_bytes());
