@@ -180,14 +180,15 @@ impl BranchCreateRequest {
         let branch = self.branch.unwrap_or_default();
         branch.check_supported()?;
         let endpoint = |fields: EndpointFields| EndpointSpec {
-            kind: fields.kind.into(),
             suspend_timeout_seconds: fields.suspend_timeout_seconds,
+            ..EndpointSpec::new(fields.kind.into())
         };
         Ok(NewBranch {
             name: branch.name.map(|name| name.parse()).transpose()?,
             parent: branch.parent_id.map(|id| id.parse()).transpose()?,
             point: point(branch.parent_lsn.as_deref(), branch.parent_timestamp.as_deref())?,
             endpoints: self.endpoints.unwrap_or_default().into_iter().map(endpoint).collect(),
+            ..NewBranch::default()
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     time::Timestamp,
 };
 use axum::{Json, Router, http::StatusCode, routing::get};
-use offshoot_catalog::{NewProject, Project, ProjectCreated, ProjectId, ProjectQuery};
+use offshoot_catalog::{self as catalog, NewProject, Project, ProjectCreated, ProjectId, ProjectQuery, ProjectUpdate};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -65,8 +65,7 @@ impl From<Project> for ProjectItemBody {
             proxy_host: PROXY_HOST,
             branch_logical_size_limit: 0,
             branch_logical_size_limit_bytes: 0,
-            // Only verifiers are kept, so no password can be revealed later.
-            store_passwords: false,
+            store_passwords: project.store_passwords,
             cpu_used_sec: 0,
             creation_source: SOURCE,
             history_retention_seconds: project.history_retention_seconds,
@@ -201,7 +200,11 @@ impl ProjectCreateRequest {
             database_name: branch.database_name.map(|name| name.parse()).transpose()?,
             pg_version: project.pg_version,
             history_retention_seconds: project.history_retention_seconds,
-            suspend_timeout_seconds: project.default_endpoint_settings.and_then(|set| set.suspend_timeout_seconds),
+            endpoint_defaults: catalog::EndpointDefaults {
+                suspend_timeout_seconds: project.default_endpoint_settings.and_then(|set| set.suspend_timeout_seconds),
+                ..catalog::EndpointDefaults::default()
+            },
+            ..NewProject::default()
         })
     }
 }
@@ -262,7 +265,8 @@ async fn project_update(
     JsonBody(body): JsonBody<ProjectUpdateRequest>,
 ) -> Result<Json<ProjectChangedBody>, ApiError> {
     let name = body.project.name.map(|name| name.parse()).transpose()?;
-    let project = session.run(move |catalog, caller| catalog.project_update(caller, &project, name)).await?;
+    let update = ProjectUpdate { name, ..ProjectUpdate::default() };
+    let project = session.run(move |catalog, caller| catalog.project_update(caller, &project, &update)).await?;
     // A name is all that can change, and no compute needs to know it.
     Ok(Json(ProjectChangedBody { project: project.into(), operations: Vec::new() }))
 }

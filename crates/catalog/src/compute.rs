@@ -133,7 +133,8 @@ impl Catalog {
         for known in &record.versions {
             before.extend(self.version_of(found.engine.namespace(), known)?);
         }
-        let is_whole = is_whole || record.versions.is_empty();
+        // What a version had that can't be read any more is found by comparing.
+        let is_whole = is_whole || record.versions.is_empty() || before.len() < record.versions.len();
         let covers = operation::open_on(&mut source, found.engine.namespace(), branch, endpoint)?;
         let covers = covers.into_iter().filter(|(_, record)| record.action == OperationAction::ApplyConfig);
         Ok(Some(ComputeChanges {

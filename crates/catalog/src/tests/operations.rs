@@ -85,8 +85,7 @@ fn requests_on_an_endpoint_queue_behind_each_other() -> TestResult {
 #[test]
 fn endpoints_do_not_wait_for_each_other_but_the_branch_does() -> TestResult {
     let world = World::new()?;
-    let spec = |kind| EndpointSpec { kind, suspend_timeout_seconds: None };
-    let endpoints = vec![spec(EndpointKind::ReadWrite), spec(EndpointKind::ReadOnly)];
+    let endpoints = vec![EndpointSpec::new(EndpointKind::ReadWrite), EndpointSpec::new(EndpointKind::ReadOnly)];
     finish_all(&world, ComputeState::Active)?;
     let new = NewBranch { endpoints, ..NewBranch::default() };
     let created = world.catalog.branch_create(&world.caller, &world.project, new)?;

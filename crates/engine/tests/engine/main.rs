@@ -6,6 +6,7 @@ mod check;
 mod crash;
 mod damage;
 mod feed;
+mod isolation;
 mod model;
 mod structure;
 mod transactions;
