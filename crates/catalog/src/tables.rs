@@ -76,6 +76,8 @@ pub(crate) mod project {
     pub(crate) const ENDPOINTS: Records<EndpointRecord> = Records::new("endpoints");
     /// Operation id, which sorts by creation.
     pub(crate) const OPERATIONS: Records<OperationRecord> = Records::new("operations");
+    /// Operation id: what came of taking over roles.
+    pub(crate) const ROLE_SYNCS: Records<RoleSyncRecord> = Records::new("role_syncs");
     /// Branch id, NUL, operation id: the operations of a branch that aren't finished.
     pub(crate) const BRANCH_OPERATIONS: Records<Marker> = Records::new("branch_operations");
 }

@@ -4,7 +4,6 @@ use crate::{ComputeDriver, ComputeOptions, Error, StoreKind};
 use offshoot_catalog::Catalog;
 use offshoot_compute::{
     Clusters, DriverError, Executor, ExecutorError, ExecutorOptions, ExternalServers, PostgresOptions, Programs,
-    ServerList,
 };
 use std::path::Path;
 
@@ -14,7 +13,7 @@ const CLUSTERS: &str = "pg";
 /// What runs computes.
 pub(crate) enum Computes {
     None,
-    Postgres(Clusters),
+    Postgres(Box<Clusters>),
     External(ExternalServers),
 }
 
@@ -29,7 +28,7 @@ impl Computes {
             ComputeDriver::Postgres => {
                 let clusters = clusters(options, store, data_dir)?;
                 tracing::info!("compute driver: postgres, as --compute says");
-                Ok(Computes::Postgres(clusters))
+                Ok(Computes::Postgres(Box::new(clusters)))
             }
             ComputeDriver::External => {
                 let list = options.server_list().ok_or(Error::NoServers)?;
@@ -42,7 +41,7 @@ impl Computes {
                     tracing::info!(
                         "compute driver: postgres, since PostgreSQL is installed; --compute none goes without"
                     );
-                    Ok(Computes::Postgres(clusters))
+                    Ok(Computes::Postgres(Box::new(clusters)))
                 }
                 Err(reason) => {
                     tracing::info!("compute driver: none, since {reason}; nothing is applied to a PostgreSQL server");
@@ -67,7 +66,7 @@ impl Computes {
             ExecutorOptions { privileged_role: options.privileged_role.clone(), ..ExecutorOptions::default() };
         match self {
             Computes::None => Executor::start_without_computes(catalog),
-            Computes::Postgres(clusters) => Executor::start(catalog, clusters, executor),
+            Computes::Postgres(clusters) => Executor::start(catalog, *clusters, executor),
             Computes::External(servers) => Executor::start(catalog, servers, executor),
         }
     }

@@ -15,11 +15,16 @@ mod roles;
 mod session;
 mod verify;
 
-use offshoot_catalog::{ComputeChanges, RoleName};
+use std::collections::BTreeSet;
+
+use offshoot_catalog::{ComputeChanges, RoleName, ServerRole};
 
 pub(crate) use self::session::get;
-use self::session::{Session, Version};
 pub use self::{error::ApplyError, session::Admin, verify::Drift};
+use self::{
+    facts::FoundRole,
+    session::{Session, Version},
+};
 
 /// The lock that whoever changes a server's roles holds: `offshoot` in ASCII.
 const LOCK: i64 = i64::from_be_bytes(*b"offshoot");
@@ -61,8 +66,20 @@ impl<'a> LockedServer<'a> {
         verify::compare(session, changes, privileged).await
     }
 
-    /// The connection.
-    pub(crate) fn session(&self) -> &Session {
-        &self.session
+    /// The roles that the server has and neither its branch nor the compute's past knows; `changes` are to be whole.
+    pub(crate) async fn unknown_roles(
+        &self,
+        changes: &ComputeChanges,
+        privileged: &RoleName,
+    ) -> Result<Vec<ServerRole>, ApplyError> {
+        let known: BTreeSet<&str> = changes.roles.keys().map(RoleName::as_str).collect();
+        let found = facts::all_roles(&self.session, privileged.as_str()).await?;
+        let unknown = found.into_iter().filter(|(name, _)| !known.contains(name.as_str()));
+        let role = |(name, found): (String, FoundRole)| ServerRole {
+            name,
+            can_login: found.can_login,
+            password: found.password,
+        };
+        Ok(unknown.map(role).collect())
     }
 }

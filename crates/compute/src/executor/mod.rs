@@ -128,18 +128,22 @@ impl Executor {
     }
 }
 
-/// What is done one after the other: what is on an endpoint, or on a whole branch.
+/// What is done one after the other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Lane {
-    project: ProjectId,
-    branch: Option<BranchId>,
-    endpoint: Option<EndpointId>,
+enum Lane {
+    /// What is on an endpoint, also where it moved from one branch to another meanwhile.
+    Endpoint(EndpointId),
+    /// What is on a whole branch.
+    Branch(ProjectId, Option<BranchId>),
 }
 
 impl Lane {
     fn of(due: &DueOperation) -> Self {
         let operation = &due.operation;
-        Self { project: due.project.clone(), branch: operation.branch.clone(), endpoint: operation.endpoint.clone() }
+        match &operation.endpoint {
+            Some(endpoint) => Self::Endpoint(endpoint.clone()),
+            None => Self::Branch(due.project.clone(), operation.branch.clone()),
+        }
     }
 }
 

@@ -78,6 +78,7 @@ impl<D: Driver> Core<D> {
         match due.operation.action {
             OperationAction::StartCompute => self.make_current(due, endpoint, Some(ComputeState::Active)).await,
             OperationAction::ApplyConfig => self.make_current(due, endpoint, None).await,
+            OperationAction::SyncRoles => self.take_roles(due, endpoint).await,
             OperationAction::SuspendCompute => {
                 self.driver.stop(endpoint).await?;
                 self.compared.lock().remove(endpoint);
@@ -104,9 +105,7 @@ impl<D: Driver> Core<D> {
         let server = LockedServer::lock(&admin).await?;
         let is_whole = compute == Some(ComputeState::Active) || !self.compared.lock().contains(endpoint);
         let Some(changes) = self.read_changes(due, endpoint, is_whole).await? else {
-            // The endpoint went while its compute was started.
-            self.driver.remove(endpoint).await?;
-            return Ok(Outcome::Cancelled);
+            return self.leave(endpoint).await;
         };
         if !changes.is_empty() {
             let (begun, name) = (changes.clone(), self.options.name.clone());
@@ -125,6 +124,31 @@ impl<D: Driver> Core<D> {
         }
         self.compared.lock().insert(endpoint.clone());
         Ok(Outcome::Applied { compute, changes })
+    }
+
+    /// Tells the catalog what roles an endpoint's server has that its branch doesn't know.
+    async fn take_roles(&self, due: &DueOperation, endpoint: &EndpointId) -> Result<Outcome, Failure> {
+        let of = endpoint.clone();
+        let port = self.blocking(move |catalog| catalog.compute_port(&of)).await?;
+        let admin = self.driver.start(endpoint, port).await?;
+        let server = LockedServer::lock(&admin).await?;
+        let Some(changes) = self.read_changes(due, endpoint, true).await? else {
+            return self.leave(endpoint).await;
+        };
+        let unknown = server.unknown_roles(&changes, &self.options.privileged_role).await?;
+        let asked = due.clone();
+        self.blocking(move |catalog| catalog.roles_take(&asked, &unknown)).await?;
+        Ok(Outcome::Finished { compute: None })
+    }
+
+    /// What becomes of an operation whose endpoint serves another branch by now, or is gone.
+    async fn leave(&self, endpoint: &EndpointId) -> Result<Outcome, Failure> {
+        let of = endpoint.clone();
+        if self.blocking(move |catalog| catalog.compute_endpoint(&of)).await?.is_none() {
+            // It went while its compute was started.
+            self.driver.remove(endpoint).await?;
+        }
+        Ok(Outcome::Cancelled)
     }
 
     async fn read_changes(

@@ -17,9 +17,10 @@ fn a_role_that_owns_tables_can_be_deleted_and_its_tables_remain() -> TestResult 
         CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER TABLE t ENABLE ROW LEVEL SECURITY; \
         CREATE POLICY p ON t TO sally USING (true)";
     connect(&login, "sally", password, "neondb")?.run(made_by_sally)?;
-    connect(&login, "sally", password, "neondb")?
-        .run("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO web_access; CREATE DATABASE own")?;
-    connect(&login, "sally", password, "own")?.run("CREATE TABLE o AS SELECT 'kept' AS x")?;
+    let sally = connect(&login, "sally", password, "neondb")?;
+    sally.run("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO web_access")?;
+    sally.run("CREATE DATABASE own")?;
+    connect(&login, "sally", password, "own")?.run("CREATE TABLE public.o AS SELECT 'kept' AS x")?;
     let given = "CREATE TABLE g (x int); GRANT ALL ON g TO sally; GRANT CREATE ON SCHEMA public TO sally";
     admin(&login, "postgres")?.run(given)?;
     admin(&login, "postgres")?.run("GRANT CONNECT ON DATABASE neondb TO sally; GRANT sally TO casey")?;
@@ -139,5 +140,41 @@ fn five_hundred_roles_are_applied_together() -> TestResult {
         query(&login, "postgres", "SELECT count(*)::text FROM pg_roles WHERE starts_with(rolname, 'role ')")?,
         ["0"]
     );
+    Ok(())
+}
+
+#[test]
+fn roles_made_in_sql_become_roles_of_the_branch_with_their_passwords() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    world.settle()?;
+    let login = world.login(&main)?;
+    admin(&login, "postgres")?.run(
+        "CREATE ROLE sally LOGIN PASSWORD 'in-sql'; CREATE ROLE reporting; CREATE ROLE bare LOGIN; \
+         SET password_encryption TO md5; CREATE ROLE old LOGIN PASSWORD 'old'",
+    )?;
+    let operations = world.catalog.role_sync(&world.caller, &world.project, &main)?;
+    world.settle()?;
+    let result = world.catalog.role_sync_result(&world.caller, &world.project, operations[0].id)?.ok_or("no result")?;
+    assert_eq!(result.taken.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["reporting", "sally"]);
+    assert_eq!((result.taken_count, result.left_count), (2, 2));
+    assert_eq!(result.left[0].name, "bare");
+    assert!(result.left[1].name == "old" && result.left[1].reason.contains("SCRAM-SHA-256"));
+
+    // They are inherited like any other.
+    log_in(&login, "sally", "in-sql", "neondb")?;
+    let child = world.fork(&main, offshoot_engine::Point::Head, world.passwords[&main].clone())?;
+    world.settle()?;
+    log_in(&world.login(&child)?, "sally", "in-sql", "neondb")?;
+    world.delete_role(&main, "sally")?;
+    world.check_after_settling()?;
+    assert!(log_in(&login, "sally", "in-sql", "neondb").is_err());
+
+    // There is nothing left to take, and what was left is there still.
+    let again = world.catalog.role_sync(&world.caller, &world.project, &main)?;
+    world.settle()?;
+    let result = world.catalog.role_sync_result(&world.caller, &world.project, again[0].id)?.ok_or("no result")?;
+    assert_eq!((result.taken_count, result.left_count), (0, 2));
+    log_in(&login, "old", "old", "neondb").err().ok_or("a password that is not SCRAM was accepted")?;
     Ok(())
 }

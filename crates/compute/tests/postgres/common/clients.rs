@@ -7,6 +7,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::Fallible;
 
+#[expect(clippy::unwrap_used, reason = "without threads no test can go on")]
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 /// Where a server is reached.

@@ -202,7 +202,7 @@ impl World {
         let new = NewBranch {
             parent: Some(parent.clone()),
             point,
-            endpoints: vec![EndpointSpec { kind: EndpointKind::ReadWrite, suspend_timeout_seconds: None }],
+            endpoints: vec![EndpointSpec::new(EndpointKind::ReadWrite)],
             ..NewBranch::default()
         };
         let branch = self.catalog.branch_create(&self.caller, &self.project, new)?.branch.id;
