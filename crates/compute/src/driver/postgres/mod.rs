@@ -41,7 +41,7 @@ pub struct PostgresOptions {
     pub programs: Programs,
     /// The user that they run as, for this process runs as root; `postgres` or `nobody` where none is named.
     pub user: Option<String>,
-    /// Whether a new cluster is on disk before it is used. Only tests do without.
+    /// Whether what the clusters hold survives the loss of power. Only tests do without.
     pub is_durable: bool,
 }
 
@@ -133,6 +133,9 @@ impl Clusters {
         ];
         for (name, value) in settings {
             postgres.arg("-c").arg(format!("{name}={value}"));
+        }
+        if !self.options.is_durable {
+            postgres.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
         self.run_as.run(&mut postgres);
         postgres.current_dir(files.dir()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(log));
