@@ -87,7 +87,8 @@ pub fn steps(count: usize) -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step(), 1..=count)
 }
 
-fn step() -> impl Strategy<Value = Step> {
+/// A random step.
+pub fn step() -> impl Strategy<Value = Step> {
     let lengths = prop_oneof![8 => 0..300_u16, 1 => 2_000..16_384_u16];
     let change = (0..600_u16, proptest::option::weighted(0.7, lengths));
     prop_oneof![
