@@ -68,6 +68,9 @@ impl Engine {
     /// `body` may run several times, since others may change what it read: it should have no effect but through the transaction. When it returns
     /// an error, nothing is written, and what it read was so when that was decided.
     ///
+    /// A transaction may be of any size. It is kept in memory until it ends: one of 100,000 keys with values of 100 bytes takes less than 128 MiB, what
+    /// the store keeps of it for a while included.
+    ///
     /// # Errors
     ///
     /// What `body` returns; [`Error::NestedTransaction`] inside another body; [`Error::Contention`]; [`Error::LsnNotGreater`];

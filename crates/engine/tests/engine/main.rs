@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail by a panic, in its helpers too")]
 
+mod bulk;
 mod check;
 mod crash;
 mod damage;
