@@ -13,7 +13,8 @@ use crate::{
     store::{Commit, Condition, Direction, KeyRange, Store, Submitted, View, Write},
     transaction::refuse_inside_body,
     tree::{Limits, Nodes},
-    version::Versions,
+    upgrade,
+    version::{VersionData, Versions},
 };
 
 /// How an engine works; [`Options::default`] says what is usual.
@@ -116,7 +117,7 @@ impl Engine {
     /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
     pub fn head(&self, branch: BranchId) -> Result<Version, Error> {
         let found = branch::require(&Durable(self.inner.store.as_ref()), branch)?;
-        Ok(self.inner.readable(branch, self.inner.versions.load(branch.namespace(), found.head)?))
+        self.inner.readable(branch.namespace(), found.head)
     }
 
     /// The version of a branch that was current at `point`. Asked again for the same LSN or instant, it answers the same.
@@ -130,7 +131,7 @@ impl Engine {
         let snapshot = self.inner.store.snapshot(View::Durable)?;
         let found = branch::require(snapshot.as_ref(), branch)?;
         let data = branch::select(snapshot.as_ref(), &self.inner.versions, branch, &found, point, present)?;
-        Ok(self.inner.readable(branch, data))
+        Ok(self.inner.version(branch.namespace(), data))
     }
 
     /// What is known of a branch.
@@ -161,8 +162,13 @@ impl Engine {
 }
 
 impl Inner {
-    pub(crate) fn readable(&self, branch: BranchId, data: Arc<crate::version::VersionData>) -> Version {
-        Version::new(Arc::clone(&self.nodes), branch.namespace(), data)
+    pub(crate) fn version(&self, namespace: NamespaceId, data: Arc<VersionData>) -> Version {
+        Version::new(Arc::clone(&self.nodes), namespace, data)
+    }
+
+    /// Opens the version that `reference` means.
+    pub(crate) fn readable(&self, namespace: NamespaceId, reference: record::VersionRef) -> Result<Version, Error> {
+        Ok(self.version(namespace, self.versions.load(namespace, reference)?))
     }
 
     /// Makes sure that no commit at or before `point` becomes durable on `branch` after this. Gives the present.
@@ -186,7 +192,10 @@ impl Inner {
 fn prepare(store: &dyn Store, instants: &Instants) -> Result<(), Error> {
     let snapshot = store.snapshot(View::Latest)?;
     if let Some(mark) = snapshot.get(&key::MARK)? {
-        codec::open::<record::Mark>(&key::MARK, &mark)?;
+        let (content, _) = codec::open::<record::Mark>(&key::MARK, &mark)?;
+        if mark.first() == Some(&codec::envelope::FORMAT_WITHOUT_REFERENCES) {
+            upgrade::add_references(store, &content)?;
+        }
         return Ok(());
     }
     if snapshot.range(&KeyRange::ALL, Direction::Ascending).next().transpose()?.is_some() {

@@ -46,12 +46,15 @@ mod id;
 mod ids;
 mod locks;
 mod lsn;
+mod pin;
+mod retention;
 mod snapshot;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod transaction;
 mod tree;
+mod upgrade;
 mod version;
 
 #[cfg(feature = "sled")]
@@ -63,6 +66,7 @@ pub use self::{
     error::Error,
     id::{BranchId, NamespaceId, Table},
     lsn::{Lsn, ParseLsnError},
+    pin::Pin,
     snapshot::Snapshot,
     store::{Direction, KeyRange, MemoryStore, Store, StoreError, dump},
     transaction::{Committed, Fork, Transaction},

@@ -23,6 +23,11 @@ impl<'a> Snapshot<'a> {
         Self { inner, store }
     }
 
+    /// The engine, and the state of its store.
+    pub(crate) fn parts(&self) -> (&'a Inner, &(dyn store::Snapshot + 'a)) {
+        (self.inner, self.store.as_ref())
+    }
+
     /// What is known of a branch.
     ///
     /// # Errors
@@ -39,7 +44,7 @@ impl<'a> Snapshot<'a> {
     /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
     pub fn head(&self, branch: BranchId) -> Result<Version, Error> {
         let found = branch::require(self.store.as_ref(), branch)?;
-        Ok(self.inner.readable(branch, self.inner.versions.load(branch.namespace(), found.head)?))
+        self.inner.readable(branch.namespace(), found.head)
     }
 
     /// A record's value.

@@ -28,6 +28,11 @@ impl Version {
         Self { nodes, namespace, data }
     }
 
+    /// What a record says of this version, and in which namespace.
+    pub(crate) fn reference(&self) -> (NamespaceId, record::VersionRef) {
+        (self.namespace, self.data.reference())
+    }
+
     /// The LSN of the commit that made this version.
     pub fn lsn(&self) -> Lsn {
         self.data.lsn

@@ -187,6 +187,9 @@ impl<'a> Builder<'a> {
     }
 
     fn add(&mut self, current: Current) -> Result<(), Error> {
+        if let Base::Forked { version, .. } = &current.edit.base {
+            self.create(key::reference_of_child(version.owner, version.lsn, current.id.number()));
+        }
         let made = matches!(current.edit.base, Base::Created);
         if made || !current.edit.changes.is_empty() {
             return self.add_version(&current);
@@ -215,9 +218,11 @@ impl<'a> Builder<'a> {
         let key = key::version(id, lsn);
         let (value, checksum) = codec::seal(&key, &stored)?;
         self.writes.push(Write::Create(key, value));
-        let key = key::instant(id, self.instant, lsn);
-        let (value, _) = envelope::seal(&key, &[]);
-        self.writes.push(Write::Create(key, value));
+        self.create(key::instant(id, self.instant, lsn));
+        // From its second version on, a branch has one that the retention window leaves behind some day.
+        if current.record.as_ref().is_some_and(record::Branch::has_one_version) {
+            self.create(key::expiry(id, self.instant));
+        }
 
         let version = VersionData { owner: id, lsn, checksum, micros: self.instant, metadata: stored.metadata, root };
         let first = match &current.record {
@@ -228,6 +233,12 @@ impl<'a> Builder<'a> {
         self.write_branch(current, &record::Branch { head, head_micros, head_lsn: lsn.get(), first })?;
         self.versions.push(version);
         Ok(())
+    }
+
+    /// Writes a key that says everything itself.
+    fn create(&mut self, key: Bytes) {
+        let (value, _) = envelope::seal(&key, &[]);
+        self.writes.push(Write::Create(key, value));
     }
 
     fn edit_map(&mut self, current: &Current) -> Result<Root, Error> {

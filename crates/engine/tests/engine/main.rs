@@ -6,5 +6,6 @@ mod check;
 mod crash;
 mod damage;
 mod model;
+mod pins;
 mod structure;
 mod transactions;
