@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use parking_lot::Mutex;
+
 use crate::{
     BranchId, BranchInfo, Clock, NamespaceId, Point, Snapshot, SystemClock, Version,
     branch::{self, Durable},
@@ -10,6 +12,7 @@ use crate::{
     error::Error,
     ids::Ids,
     locks::Locks,
+    readers::Readers,
     store::{Commit, Condition, Direction, KeyRange, Store, Submitted, View, Write},
     transaction::refuse_inside_body,
     tree::{Limits, Nodes},
@@ -69,6 +72,9 @@ pub(crate) struct Inner {
     pub(crate) ids: Ids,
     pub(crate) instants: Instants,
     pub(crate) locks: Locks,
+    pub(crate) readers: Readers,
+    /// Held by the collector while it takes a step.
+    pub(crate) collecting: Mutex<()>,
     pub(crate) limits: Limits,
 }
 
@@ -91,6 +97,8 @@ impl Engine {
                 ids: Ids::new(Arc::clone(&store)),
                 instants,
                 locks: Locks::new(),
+                readers: Readers::default(),
+                collecting: Mutex::default(),
                 limits: options.limits,
                 store,
             }),
@@ -107,7 +115,8 @@ impl Engine {
     ///
     /// [`Error::Store`].
     pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
-        Ok(Snapshot::new(&self.inner, self.inner.store.snapshot(View::Durable)?))
+        let reader = self.inner.readers.enter();
+        Ok(Snapshot::new(&self.inner, reader, self.inner.store.snapshot(View::Durable)?))
     }
 
     /// The newest durable version of a branch.
@@ -116,6 +125,7 @@ impl Engine {
     ///
     /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
     pub fn head(&self, branch: BranchId) -> Result<Version, Error> {
+        let _reader = self.inner.readers.enter();
         let found = branch::require(&Durable(self.inner.store.as_ref()), branch)?;
         self.inner.readable(branch.namespace(), found.head)
     }
@@ -128,6 +138,7 @@ impl Engine {
     /// and [`Error::NestedTransaction`] for an instant inside a transaction's body.
     pub fn version(&self, branch: BranchId, point: Point) -> Result<Version, Error> {
         let present = self.inner.settle(branch, point)?;
+        let _reader = self.inner.readers.enter();
         let snapshot = self.inner.store.snapshot(View::Durable)?;
         let found = branch::require(snapshot.as_ref(), branch)?;
         let data = branch::select(snapshot.as_ref(), &self.inner.versions, branch, &found, point, present)?;

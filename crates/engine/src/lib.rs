@@ -40,6 +40,7 @@ mod branch;
 pub mod check;
 mod clock;
 mod codec;
+mod collect;
 mod engine;
 mod error;
 mod id;
@@ -47,6 +48,7 @@ mod ids;
 mod locks;
 mod lsn;
 mod pin;
+mod readers;
 mod retention;
 mod snapshot;
 mod store;
@@ -62,6 +64,7 @@ pub use self::store::{Repair, SledOptions, SledStore, StoreFinding, StorePart, S
 pub use self::{
     branch::{BranchInfo, Origin, Point},
     clock::{Clock, SystemClock},
+    collect::{BackgroundCollector, Collected, Collector, CollectorStatus, Pace, Step},
     engine::{Engine, Options},
     error::Error,
     id::{BranchId, NamespaceId, Table},

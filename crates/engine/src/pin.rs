@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    BranchId, Engine, Lsn, NamespaceId, Point, Snapshot, Transaction, Version, branch,
+    BranchId, Engine, Fork, Lsn, NamespaceId, Point, Snapshot, Transaction, Version, branch,
     clock::Micros,
     codec::{self, envelope, key, record},
     error::{Error, check_key},
@@ -102,6 +102,17 @@ impl Transaction<'_> {
         Ok(true)
     }
 
+    /// Makes a child of the version that a pin keeps, whatever became of the branch that made it; none when there is no pin of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::Store`].
+    pub fn fork_pinned(&mut self, namespace: NamespaceId, name: &[u8]) -> Result<Option<Fork>, Error> {
+        let Some(version) = self.pinned(namespace, name)? else { return Ok(None) };
+        let (owner, lsn) = owner(namespace, version.reference().1);
+        self.fork_version(owner, &version.data(), lsn, Point::Lsn(lsn)).map(Some)
+    }
+
     /// The version that a pin keeps.
     ///
     /// # Errors
@@ -122,6 +133,7 @@ impl Engine {
     /// [`Error::Corrupt`], [`Error::Store`].
     pub fn pinned(&self, namespace: NamespaceId, name: &[u8]) -> Result<Option<Version>, Error> {
         let inner = self.inner();
+        let _reader = inner.readers.enter();
         let key = key::pin(namespace, name);
         let Some(value) = inner.store.get(View::Durable, &key)? else { return Ok(None) };
         inner.readable(namespace, decode(&key, &value)?).map(Some)

@@ -7,20 +7,22 @@ use crate::{
     codec::{envelope, key},
     engine::Inner,
     error::Error,
+    readers::Reader,
     store::{self, Direction, KeyRange},
 };
 
 /// The durable state of all branches and records at one moment; see [`Engine::snapshot`](crate::Engine::snapshot).
 ///
-/// While it is open, the store keeps what is overwritten: hold it for a request, not for a day. A [`Version`] got from it may be kept.
+/// While it is open, the store keeps what is overwritten, and nothing is collected: hold it for a request, not for a day. A [`Version`] got from it may be kept.
 pub struct Snapshot<'a> {
     inner: &'a Inner,
     store: Box<dyn store::Snapshot + 'a>,
+    _reader: Reader<'a>,
 }
 
 impl<'a> Snapshot<'a> {
-    pub(crate) fn new(inner: &'a Inner, store: Box<dyn store::Snapshot + 'a>) -> Self {
-        Self { inner, store }
+    pub(crate) fn new(inner: &'a Inner, reader: Reader<'a>, store: Box<dyn store::Snapshot + 'a>) -> Self {
+        Self { inner, store, _reader: reader }
     }
 
     /// The engine, and the state of its store.

@@ -1,9 +1,13 @@
 //! Versions: what can be read of a branch.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
@@ -15,7 +19,8 @@ use crate::{
     tree::{self, Child, Node, Nodes, Root},
 };
 
-/// A version of a branch: an immutable, ordered map. Cheap to clone; reads the same for ever.
+/// A version of a branch: an immutable, ordered map. Cheap to clone; reads the same for as long as it is kept. What becomes of its branch does not
+/// matter: the collector leaves a version that somebody has open.
 #[derive(Clone)]
 pub struct Version {
     nodes: Arc<Nodes>,
@@ -26,6 +31,10 @@ pub struct Version {
 impl Version {
     pub(crate) fn new(nodes: Arc<Nodes>, namespace: NamespaceId, data: Arc<VersionData>) -> Self {
         Self { nodes, namespace, data }
+    }
+
+    pub(crate) fn data(&self) -> Arc<VersionData> {
+        Arc::clone(&self.data)
     }
 
     /// What a record says of this version, and in which namespace.
@@ -65,7 +74,13 @@ impl Version {
         range: KeyRange,
         direction: Direction,
     ) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + Send + use<> {
-        tree::Iter::new(Arc::clone(&self.nodes), self.namespace, self.data.root.clone(), range, direction)
+        let entries =
+            tree::Iter::new(Arc::clone(&self.nodes), self.namespace, self.data.root.clone(), range, direction);
+        // As long as somebody reads it, the version is open.
+        let open = Arc::clone(&self.data);
+        entries.inspect(move |_| {
+            let _ = &open;
+        })
     }
 }
 
@@ -91,7 +106,7 @@ impl VersionData {
         record::VersionRef { owner: self.owner.number(), lsn: self.lsn.get(), checksum: self.checksum.0 }
     }
 
-    fn decode(owner: BranchId, lsn: Lsn, key: &[u8], value: &Bytes) -> Result<Self, Error> {
+    pub(crate) fn decode(owner: BranchId, lsn: Lsn, key: &[u8], value: &Bytes) -> Result<Self, Error> {
         let (stored, checksum) = codec::open::<record::Version>(key, value)?;
         let root = match stored.root {
             record::Root::Node { id, checksum } => Root::Stored(Child { id: NodeId(id), checksum: Checksum(checksum) }),
@@ -123,16 +138,70 @@ impl Weighter<(u64, u64), Arc<VersionData>> for ByMemory {
     }
 }
 
-/// Loads versions from the store, through a bounded cache.
+/// Loads versions from the store, through a bounded cache, and knows which are open: those that somebody has beside the cache.
 pub(crate) struct Versions {
     store: Arc<dyn Store>,
     cache: Cache<(u64, u64), Arc<VersionData>, ByMemory>,
+    loaded: Mutex<Loaded>,
+}
+
+/// The versions in memory: each just once, so that its handles can be counted.
+#[derive(Default)]
+struct Loaded {
+    /// By owner, LSN and checksum. Those that nobody has any more are swept out now and then.
+    versions: BTreeMap<(BranchId, Lsn, u64), Weak<VersionData>>,
+    sweep_at: usize,
+}
+
+/// Fewer entries are not worth a sweep.
+const LEAST_SWEEP: usize = 1024;
+
+impl Loaded {
+    /// The one in memory that is the same, or else this one.
+    fn unite(&mut self, data: VersionData) -> Arc<VersionData> {
+        let key = (data.owner, data.lsn, data.checksum.0);
+        if let Some(loaded) = self.versions.get(&key).and_then(Weak::upgrade) {
+            return loaded;
+        }
+        if self.versions.len() >= self.sweep_at {
+            self.versions.retain(|_, version| version.strong_count() > 0);
+            self.sweep_at = (self.versions.len() * 2).max(LEAST_SWEEP);
+        }
+        let data = Arc::new(data);
+        self.versions.insert(key, Arc::downgrade(&data));
+        data
+    }
+
+    fn is_any_open(&self, from: (BranchId, Lsn), to: (BranchId, Lsn)) -> bool {
+        let range = (from.0, from.1, 0)..=(to.0, to.1, u64::MAX);
+        self.versions.range(range).any(|(_, version)| version.strong_count() > 0)
+    }
 }
 
 impl Versions {
     pub(crate) fn new(store: Arc<dyn Store>, cache_bytes: u64) -> Self {
         let versions = usize::try_from(cache_bytes / 512).unwrap_or(usize::MAX).clamp(64, 1 << 22);
-        Self { store, cache: Cache::with_weighter(versions, cache_bytes, ByMemory) }
+        Self { store, cache: Cache::with_weighter(versions, cache_bytes, ByMemory), loaded: Mutex::default() }
+    }
+
+    /// Whether somebody has this version open. Takes it out of the cache.
+    pub(crate) fn is_open(&self, owner: BranchId, lsn: Lsn) -> bool {
+        self.cache.remove(&(owner.number(), lsn.get()));
+        self.loaded.lock().is_any_open((owner, lsn), (owner, lsn))
+    }
+
+    /// Whether somebody has any version of this namespace open. Takes them all out of the cache.
+    pub(crate) fn is_any_open(&self, namespace: NamespaceId) -> bool {
+        let [from, to] =
+            [(0, 0), (u64::MAX, u64::MAX)].map(|(branch, lsn)| (BranchId::new(namespace, branch), Lsn::new(lsn)));
+        let loaded = self.loaded.lock();
+        let range = loaded.versions.range((from.0, from.1, 0)..=(to.0, to.1, u64::MAX));
+        let keys: Vec<_> = range.map(|((owner, lsn, _), _)| (owner.number(), lsn.get())).collect();
+        drop(loaded);
+        for key in keys {
+            self.cache.remove(&key);
+        }
+        self.loaded.lock().is_any_open(from, to)
     }
 
     /// Loads the version that `reference` means.
@@ -164,7 +233,7 @@ impl Versions {
     }
 
     pub(crate) fn remember(&self, data: VersionData) -> Arc<VersionData> {
-        let data = Arc::new(data);
+        let data = self.loaded.lock().unite(data);
         self.cache.insert((data.owner.number(), data.lsn.get()), Arc::clone(&data));
         data
     }

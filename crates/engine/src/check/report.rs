@@ -100,7 +100,7 @@ pub struct Waiting {
     pub branches: u64,
     /// Versions of what was deleted, and of history that was cut, apart from those that a child or a pin needs.
     pub versions: Count,
-    /// The entries that find versions of what was deleted by their instant.
+    /// The entries that find those versions by their instant.
     pub instants: Count,
     /// Nodes of those versions alone.
     pub nodes: Count,

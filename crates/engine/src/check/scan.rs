@@ -260,7 +260,7 @@ impl Scan {
             record::Root::Node { id, checksum } => {
                 let child = Child { id: NodeId(id), checksum: Checksum(checksum) };
                 let found = self.nodes.refer(namespace, child, &mut self.findings);
-                for cause in found.cause {
+                if let Some(cause) = found.cause {
                     causes.add(cause);
                     self.findings.need(cause);
                 }

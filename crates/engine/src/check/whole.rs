@@ -103,9 +103,6 @@ impl Scan {
         let referenced = self.referenced();
         for (id, branch) in &self.branches {
             let of_branch = self.use_of(*id, branch);
-            if of_branch == Use::Waiting {
-                branch.instants.iter().for_each(|_| waiting.instants.add(INSTANT_BYTES));
-            }
             for version in &branch.versions {
                 // Where the record cannot be read, what is before its first version is not known.
                 let first = branch.live.read().map_or(Lsn::new(0), |record| first(record).0);
@@ -113,6 +110,7 @@ impl Scan {
                 let is_needed = is_readable || referenced.contains(&(*id, version.lsn));
                 if !is_needed {
                     waiting.versions.add(version.bytes);
+                    waiting.instants.add(INSTANT_BYTES);
                 }
                 if let Some(root) = version.content.and_then(|content| content.root) {
                     self.nodes.use_root(root, if is_needed { Use::Needed } else { Use::Waiting });

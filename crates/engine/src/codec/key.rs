@@ -108,6 +108,14 @@ pub(crate) fn expiry(branch: BranchId, superseded: Micros) -> Bytes {
     Builder::new(b'q', branch.namespace()).signed(superseded.0).number(branch.number()).done()
 }
 
+/// The branch in the key of its place in the queue.
+pub(crate) fn expiry_of(key: &[u8]) -> Option<(BranchId, Micros)> {
+    let (instant, rest) = key.get(9..)?.split_first_chunk::<8>()?;
+    let (branch, _) = rest.split_first_chunk::<8>()?;
+    let micros = Micros((u64::from_be_bytes(*instant) ^ (1 << 63)).cast_signed());
+    Some((BranchId::new(namespace_of(key)?, u64::from_be_bytes(*branch)), micros))
+}
+
 /// The branches of a namespace whose oldest versions were superseded up to and with `until`.
 pub(crate) fn expiries_until(namespace: NamespaceId, until: Micros) -> KeyRange {
     KeyRange {
@@ -116,9 +124,10 @@ pub(crate) fn expiries_until(namespace: NamespaceId, until: Micros) -> KeyRange 
     }
 }
 
-/// All references to a version.
-pub(crate) fn references(branch: BranchId, lsn: Lsn) -> KeyRange {
-    KeyRange::prefix(&reference(branch, lsn).done())
+/// All references to the versions that `branch` made from one LSN to another.
+pub(crate) fn references(branch: BranchId, from: Lsn, to: Lsn) -> KeyRange {
+    let last = KeyRange::prefix(&reference(branch, to).done());
+    KeyRange { start: Bound::Included(reference(branch, from).done()), end: last.end }
 }
 
 fn reference(branch: BranchId, lsn: Lsn) -> Builder {
@@ -146,6 +155,21 @@ pub(crate) fn window(namespace: NamespaceId) -> Bytes {
 
 pub(crate) fn version(branch: BranchId, lsn: Lsn) -> Bytes {
     Builder::new(b'v', branch.namespace()).number(branch.number()).number(lsn.get()).done()
+}
+
+/// All keys with this tag that belong to the namespace.
+pub(crate) fn of_namespace(tag: u8, namespace: NamespaceId) -> KeyRange {
+    KeyRange::prefix(&Builder::new(tag, namespace).done())
+}
+
+/// The versions that `branch` itself made from `lsn` on.
+pub(crate) fn versions_from(branch: BranchId, lsn: Lsn) -> KeyRange {
+    KeyRange { start: Bound::Included(version(branch, lsn)), end: Bound::Included(version(branch, Lsn::new(u64::MAX))) }
+}
+
+/// The versions that `branch` itself made before `lsn`.
+pub(crate) fn versions_before(branch: BranchId, lsn: Lsn) -> KeyRange {
+    KeyRange { start: Bound::Included(version(branch, Lsn::new(0))), end: Bound::Excluded(version(branch, lsn)) }
 }
 
 /// The versions that `branch` itself made, up to and with `lsn`.
@@ -183,6 +207,12 @@ pub(crate) fn instant_of(key: &[u8]) -> Option<Micros> {
 pub(crate) fn namespace_of(key: &[u8]) -> Option<NamespaceId> {
     let (namespace, _) = key.get(1..)?.split_first_chunk::<8>()?;
     Some(NamespaceId::new(u64::from_be_bytes(*namespace)))
+}
+
+/// The namespace and the id in the key of a node, or of a list of nodes.
+pub(crate) fn node_of(key: &[u8]) -> Option<(NamespaceId, NodeId)> {
+    let (id, _) = key.get(9..)?.split_first_chunk::<8>()?;
+    Some((namespace_of(key)?, NodeId(u64::from_be_bytes(*id))))
 }
 
 /// The branch in a key that has it right after the namespace.

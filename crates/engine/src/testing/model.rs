@@ -43,6 +43,12 @@ impl ModelBranch {
         &self.versions[self.versions.len() - 1]
     }
 
+    /// Forgets the versions before the one that was current at `start`.
+    pub fn cut(&mut self, start: DateTime<Utc>) {
+        let current = self.versions.iter().rposition(|version| version.time <= start);
+        self.versions.drain(..current.unwrap_or(0));
+    }
+
     /// The version that was current at `point`, which must lie before the present; none before the history begins or beyond the head.
     pub fn at(&self, point: Point) -> Option<&ModelVersion> {
         let mut newest_first = self.versions.iter().rev();

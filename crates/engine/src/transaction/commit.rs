@@ -1,6 +1,9 @@
 //! The end of a transaction: check, build, submit, wait.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -15,7 +18,7 @@ use crate::{
     engine::Inner,
     error::Error,
     locks::Held,
-    store::{self, Commit, Condition, KeyRange, Submitted, View, Write},
+    store::{self, Commit, Condition, KeyRange, Sequence, Submitted, View, Write},
     tree::{self, Child, Node, Root, Sink},
     version::VersionData,
 };
@@ -86,7 +89,7 @@ impl<'a> Transaction<'a> {
         for branch in current {
             builder.add(branch)?;
         }
-        let Builder { mut writes, versions, nodes, .. } = builder;
+        let Builder { mut writes, versions, nodes, ahead, .. } = builder;
         writes.extend(self.writes.into_iter().map(|(key, value)| match value {
             Some(value) => Write::Put(key, value),
             None => Write::Delete(key),
@@ -94,7 +97,12 @@ impl<'a> Transaction<'a> {
         let read = |range, at: &dyn store::Snapshot| Condition { range, unchanged_since: at.sequence() };
         let of_branches = branches.iter().map(|branch| read(KeyRange::key(key::branch(*branch)), snapshot.as_ref()));
         let of_store = self.reads.into_iter().map(|range| read(range, self.snapshot.as_ref()));
-        let conditions: Vec<_> = of_store.chain(of_branches).collect();
+        let mut conditions: Vec<_> = of_store.chain(of_branches).collect();
+        for WrittenAhead { list, sequence } in ahead {
+            // From now on something leads to these nodes, unless somebody has taken them for those of a transaction that failed.
+            conditions.push(Condition { range: KeyRange::key(list.clone()), unchanged_since: sequence });
+            writes.push(Write::Delete(list));
+        }
         let done = Done {
             instant: self.instant,
             versions: versions.iter().map(|version| (version.owner, version.lsn)).collect(),
@@ -115,6 +123,7 @@ impl<'a> Transaction<'a> {
         // A snapshot that stays open while its own commit is flushed would only make the store remember more.
         drop(snapshot);
         drop(self.snapshot);
+        drop(self.reader);
         inner.store.wait(ticket)?;
         Ok(Attempt::Done(done))
     }
@@ -179,11 +188,27 @@ struct Builder<'a> {
     writes: Vec<Write>,
     versions: Vec<VersionData>,
     nodes: Vec<(Child, Arc<Node>)>,
+    ahead: Vec<WrittenAhead>,
+}
+
+/// Nodes that were written before the commit that leads to them.
+struct WrittenAhead {
+    /// The key of the list that names them until then.
+    list: Bytes,
+    sequence: Sequence,
 }
 
 impl<'a> Builder<'a> {
     fn new(inner: &'a Inner, instant: Micros, metadata: &'a [u8]) -> Self {
-        Self { inner, instant, metadata, writes: Vec::new(), versions: Vec::new(), nodes: Vec::new() }
+        Self {
+            inner,
+            instant,
+            metadata,
+            writes: Vec::new(),
+            versions: Vec::new(),
+            nodes: Vec::new(),
+            ahead: Vec::new(),
+        }
     }
 
     fn add(&mut self, current: Current) -> Result<(), Error> {
@@ -282,18 +307,34 @@ impl Sink for NewNodes<'_, '_> {
 }
 
 impl NewNodes<'_, '_> {
-    /// Writes nodes before the commit that refers to them, so that no commit gets too large. Until then, nothing leads to them; if the
-    /// commit never comes, they are garbage.
+    /// Writes nodes before the commit that refers to them, so that no commit gets too large. Until then, nothing leads to them but a list for the
+    /// collector; if the commit never comes, they are garbage.
     fn write_ahead(&mut self) -> Result<(), Error> {
-        let (nodes, rest): (Vec<_>, Vec<_>) =
+        let (mut nodes, rest): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.builder.writes).into_iter().partition(|write| write.key().first() == Some(&b'd'));
         self.builder.writes = rest;
         self.bytes = 0;
         for (child, node) in self.builder.nodes.drain(..) {
             self.inner.nodes.remember(child, node);
         }
+        let mut ids: BTreeMap<NamespaceId, Vec<u64>> = BTreeMap::new();
+        for write in &nodes {
+            let (namespace, id) = key::node_of(write.key()).ok_or(Error::Internal("the key of a node is one"))?;
+            ids.entry(namespace).or_default().push(id.0);
+        }
+        let mut lists = Vec::with_capacity(ids.len());
+        for (namespace, nodes_of) in ids {
+            let list = key::unneeded(namespace, NodeId(nodes_of.first().copied().unwrap_or_default()));
+            let (value, _) = codec::seal(&list, &record::Unneeded { nodes: nodes_of, purged: None })?;
+            nodes.push(Write::Create(list.clone(), value));
+            lists.push(list);
+        }
         match self.inner.store.submit(Commit { conditions: Vec::new(), writes: nodes })? {
-            Submitted::Applied(_) => Ok(()),
+            Submitted::Applied(ticket) => {
+                let sequence = ticket.sequence();
+                self.builder.ahead.extend(lists.into_iter().map(|list| WrittenAhead { list, sequence }));
+                Ok(())
+            }
             Submitted::Conflict => Err(Error::Internal("a commit without conditions cannot conflict")),
         }
     }

@@ -31,6 +31,7 @@ use crate::{
     engine::Inner,
     error::{Error, check_key, check_value},
     locks::Held,
+    readers::Reader,
     snapshot::open_record,
     store::{self, Direction, KeyRange, View},
     version::VersionData,
@@ -134,6 +135,7 @@ pub(crate) fn refuse_inside_body() -> Result<(), Error> {
 /// A running transaction; see [`Engine::transact`]. It reads what it wrote.
 pub struct Transaction<'a> {
     inner: &'a Inner,
+    reader: Reader<'a>,
     snapshot: Box<dyn store::Snapshot + 'a>,
     instant: Micros,
     instant_used: Cell<bool>,
@@ -152,6 +154,7 @@ impl<'a> Transaction<'a> {
     fn new(inner: &'a Inner, floor: Micros) -> Result<Self, Error> {
         Ok(Self {
             inner,
+            reader: inner.readers.enter(),
             snapshot: inner.store.snapshot(View::Latest)?,
             instant: inner.instants.next(floor),
             instant_used: Cell::new(false),
@@ -261,6 +264,19 @@ impl<'a> Transaction<'a> {
             Point::Lsn(lsn) => lsn,
             Point::Time(_) => version.lsn,
         };
+        self.fork_version(parent, &version, lsn, point)
+    }
+
+    /// Makes a child of `parent` that begins with `version`, at `lsn`.
+    pub(crate) fn fork_version(
+        &mut self,
+        parent: BranchId,
+        version: &Arc<VersionData>,
+        lsn: Lsn,
+        point: Point,
+    ) -> Result<Fork, Error> {
+        // A purge may replace the version.
+        self.reads.push(KeyRange::key(key::version(version.owner, version.lsn)));
         let id = BranchId::new(parent.namespace(), self.inner.ids.next()?);
         let (reference, micros) = (version.reference(), version.micros.0);
         let first = record::First::Fork { parent: parent.number(), version: reference, micros, asked: point.into() };
@@ -282,8 +298,6 @@ impl<'a> Transaction<'a> {
             Point::Head | Point::Lsn(_) => Micros(i64::MAX),
         };
         let version = branch::select(self.snapshot.as_ref(), &self.inner.versions, branch, &found, point, present)?;
-        // A purge may replace it.
-        self.reads.push(KeyRange::key(key::version(version.owner, version.lsn)));
         Ok((found, version))
     }
 
@@ -507,7 +521,10 @@ impl<'a> Transaction<'a> {
     /// Has the collector look at the versions that `branch` made, from one LSN up to and with another.
     pub(crate) fn leave_to_collector(&mut self, branch: BranchId, from: Lsn, to: Lsn) -> Result<(), Error> {
         let key = key::garbage(branch, from);
-        let (value, _) = codec::seal(&key, &record::Garbage { to_lsn: to.get() })?;
+        let left = self.store_get(&key)?.map(|value| codec::open::<record::Garbage>(&key, &value)).transpose()?;
+        // What was left before is not forgotten.
+        let to_lsn = left.map_or(0, |(left, _)| left.to_lsn).max(to.get());
+        let (value, _) = codec::seal(&key, &record::Garbage { to_lsn })?;
         self.write(key, Some(value));
         Ok(())
     }
