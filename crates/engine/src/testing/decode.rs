@@ -53,7 +53,7 @@ pub fn lsn(bytes: &[u8]) {
 pub fn stored(bytes: &[u8]) {
     let Some((kind, payload)) = bytes.split_first() else { return };
     let key = b"key";
-    match kind % 8 {
+    match kind % 13 {
         0 => again::<record::Branch>(payload),
         1 => again::<record::Version>(payload),
         2 => {
@@ -67,6 +67,11 @@ pub fn stored(bytes: &[u8]) {
         5 => again::<record::Mark>(payload),
         6 => again::<record::Ids>(payload),
         7 => again::<record::Namespace>(payload),
+        8 => again::<record::Pin>(payload),
+        9 => again::<record::Window>(payload),
+        10 => again::<record::Unneeded>(payload),
+        11 => again::<record::Garbage>(payload),
+        12 => again::<record::Detached>(payload),
         _ => drop(envelope::open(key, &Bytes::copy_from_slice(payload))),
     }
 }

@@ -9,5 +9,6 @@ mod damage;
 mod feed;
 mod isolation;
 mod model;
+mod pins;
 mod structure;
 mod transactions;
