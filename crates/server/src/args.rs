@@ -23,8 +23,9 @@ pub enum Command {
     /// A new data directory gets an account with one API key. The key is printed once when standard output is a
     /// terminal; otherwise it is written to the file `api-key` in the data directory, which only you can read.
     ///
-    /// Environment: OFFSHOOT_API_KEY is the first key of a new data directory, instead of a generated one. OFFSHOOT_LOG filters
-    /// the log on standard error, as in `info` (the default) or `warn,offshoot_api=debug`.
+    /// Environment: OFFSHOOT_API_KEY is the first key of a new data directory, instead of a generated one. OFFSHOOT_PASSWORD_KEYS
+    /// holds the keys that stored passwords are sealed under, instead of a file: each 32 bytes in base64, with commas in between, the
+    /// newest one last. OFFSHOOT_LOG filters the log on standard error, as in `info` (the default) or `warn,offshoot_api=debug`.
     Serve(ServeOptions),
     /// Writes all that is stored into one file: a backup.
     ///
@@ -52,6 +53,106 @@ pub enum Command {
     ///
     /// Exit status: 0 when nothing has to be done or it was done, 1 when something has to be done and --yes is missing, 2 when it failed.
     Repair(RepairOptions),
+    /// Creates, lists and deletes accounts, which own projects and API keys.
+    ///
+    /// On the server that runs on DIR, where there is one; otherwise on DIR itself.
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Creates, lists and revokes API keys.
+    ///
+    /// On the server that runs on DIR, where there is one; otherwise on DIR itself.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Changes the key that stored passwords are sealed under.
+    #[command(subcommand)]
+    PasswordKey(PasswordKeyCommand),
+}
+
+/// What can be done with accounts.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Creates an account. It has no API key yet: `offshoot key create` makes one.
+    Create {
+        /// The data directory.
+        dir: PathBuf,
+        /// The account's name.
+        name: String,
+    },
+    /// Lists the accounts: name, projects, API keys, when it was created.
+    List {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// Deletes an account with its API keys. One that has projects is left alone, unless --force says to delete them too.
+    Delete {
+        /// The data directory.
+        dir: PathBuf,
+        /// The account's name.
+        name: String,
+        /// Deletes its projects too, with all that is in them.
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// What can be done with API keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Creates an API key, and prints it, which is the only time it can be seen.
+    Create {
+        /// The data directory.
+        dir: PathBuf,
+        /// The name of the account that it is to speak for.
+        account: String,
+        /// What it is for.
+        name: String,
+    },
+    /// Lists the API keys of an account: id, name, when it was created, when it was last used and from where.
+    List {
+        /// The data directory.
+        dir: PathBuf,
+        /// The account's name.
+        account: String,
+    },
+    /// Revokes an API key: from now on it speaks for nobody.
+    Revoke {
+        /// The data directory.
+        dir: PathBuf,
+        /// The account's name.
+        account: String,
+        /// The key's id, as the list shows it.
+        id: u64,
+    },
+}
+
+/// What can be done with the password key.
+#[derive(Debug, Subcommand)]
+pub enum PasswordKeyCommand {
+    /// Seals all stored passwords under a new key.
+    ///
+    /// The new key is added to the key file. Where OFFSHOOT_PASSWORD_KEYS holds the keys, the last of them is taken: add a new one
+    /// there first. Older keys are needed for backups from before, and for nothing else, unless the command says that some are missing.
+    ///
+    /// On the server that runs on DIR, where there is one, with its keys; otherwise on DIR itself.
+    Rotate {
+        /// The data directory.
+        dir: PathBuf,
+        /// What the keys are in, where no server runs.
+        #[command(flatten)]
+        keys: PasswordKeyOptions,
+    },
+}
+
+/// Where password keys are.
+#[derive(Args, Clone, Debug)]
+pub struct PasswordKeyOptions {
+    /// The file with the keys that stored passwords are sealed under; made when it does not exist [default: `password-key` in the data directory].
+    #[arg(long, value_name = "FILE")]
+    pub password_key_file: Option<PathBuf>,
+    /// The keys themselves, instead of a file: each 32 bytes in base64, with commas in between, the newest one last.
+    // An argument would show up in the list of processes.
+    #[arg(skip = env::var("OFFSHOOT_PASSWORD_KEYS").ok().filter(|keys| !keys.is_empty()).map(SecretString::from))]
+    pub password_keys: Option<SecretString>,
 }
 
 /// What to dump, and where to.
@@ -111,10 +212,28 @@ pub struct ServeOptions {
     /// What runs the computes of endpoints, and how.
     #[command(flatten)]
     pub compute: ComputeOptions,
+    /// What passwords are sealed under.
+    #[command(flatten)]
+    pub keys: PasswordKeyOptions,
+    /// Stores no passwords, whatever a project asks for, and reveals none.
+    #[arg(long)]
+    pub no_stored_passwords: bool,
+    /// Whether the system's role `web_access` is listed with the others. Some clients want to see a single role.
+    #[arg(long, value_name = "HOW", default_value = "listed")]
+    pub system_roles: SystemRoles,
     /// The first API key of a new data directory, instead of a generated one: at least 24 printable characters, no spaces.
     // An argument would show up in the list of processes.
     #[arg(skip = env::var("OFFSHOOT_API_KEY").ok().filter(|key| !key.is_empty()).map(SecretString::from))]
     pub first_key: Option<SecretString>,
+}
+
+/// Whether the system's roles are in lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SystemRoles {
+    /// As all others.
+    Listed,
+    /// Left out; whoever asks for one by its name finds it.
+    Hidden,
 }
 
 /// Where the data is kept.
@@ -215,6 +334,9 @@ mod tests {
         assert_eq!(options.compute.compute, ComputeDriver::Auto);
         assert_eq!(options.compute.compute_ports, PortRange(20_000..=31_999));
         assert_eq!(options.compute.privileged_role.as_str(), "neon_superuser");
+        assert_eq!(options.keys.password_key_file, None);
+        assert_eq!(options.system_roles, SystemRoles::Listed);
+        assert!(!options.no_stored_passwords);
         Ok(())
     }
 }

@@ -52,8 +52,11 @@ impl Computes {
     }
 
     /// How the catalog has to be opened for this.
-    pub(crate) fn catalog_options(&self, options: &ComputeOptions) -> offshoot_catalog::Options {
-        let catalog = offshoot_catalog::Options::default();
+    pub(crate) fn catalog_options(
+        &self,
+        catalog: offshoot_catalog::Options,
+        options: &ComputeOptions,
+    ) -> offshoot_catalog::Options {
         match self {
             Computes::Postgres(_) => catalog.with_compute_ports(options.compute_ports.0.clone()),
             Computes::None | Computes::External(_) => catalog,

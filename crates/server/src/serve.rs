@@ -1,14 +1,17 @@
 //! `offshoot serve`: opens what is needed, says that it is ready, and ends cleanly.
 
 use crate::{
-    Error, ServeOptions, StoreKind,
+    Error, ServeOptions, StoreKind, SystemRoles,
     compute::Computes,
-    control::{self, Control},
-    first_key, log,
+    control::{self, Admin, Control},
+    first_key,
+    housekeeping::Housekeeping,
+    log,
+    password_key::{self, PasswordKeySource},
 };
 use axum::Router;
 use offshoot_api::{ApiOptions, router};
-use offshoot_catalog::Catalog;
+use offshoot_catalog::{Catalog, PasswordKeys};
 use offshoot_engine::{Engine, MemoryStore, SledOptions, SledStore};
 use rustix::fs::Mode;
 use std::{
@@ -43,15 +46,22 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let Stored { engine, store } = Stored::open(options)?;
     let computes = Computes::choose(&options.compute, options.store, &options.data_dir)?;
-    let catalog = Catalog::open(engine, computes.catalog_options(&options.compute))?;
+    let keys = &options.keys;
+    let (key_file, key_texts) = (keys.password_key_file.as_deref(), keys.password_keys.as_ref());
+    let keys = Arc::new(PasswordKeySource::new(&options.data_dir, key_file, key_texts, options.store));
+    let catalog_options = computes.catalog_options(catalog_options(options, keys.load()?), &options.compute);
+    let catalog = Catalog::open(engine, catalog_options)?;
+    password_key::warn_of_missing(&catalog)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let listener = runtime.block_on(TcpListener::bind(options.listen));
     let listener = listener.map_err(|source| Error::Listen { address: options.listen, source })?;
     first_key::ensure(&catalog, options)?;
     let executor = computes.start(catalog.clone(), &options.compute)?;
+    let housekeeping = Housekeeping::start(catalog.clone())?;
+    let admin = Admin { catalog: catalog.clone(), keys };
     let app = router(catalog, ApiOptions::default());
     let served = runtime.block_on(async {
-        let (control, listeners) = store.and_then(|store| listen_for_control(&options.data_dir, store)).unzip();
+        let (control, listeners) = store.and_then(|store| listen_for_control(&options.data_dir, store, admin)).unzip();
         let served = serve_until_signal(listener, app, listeners).await;
         // Before anybody else can have the store open, and a socket of their own.
         drop(control);
@@ -59,8 +69,20 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     });
     // Waits for catalog calls that are still on the runtime's threads.
     drop(runtime);
+    housekeeping.stop();
     executor.stop();
     served
+}
+
+fn catalog_options(options: &ServeOptions, keys: PasswordKeys) -> offshoot_catalog::Options {
+    let mut catalog = offshoot_catalog::Options::default().with_password_keys(keys);
+    if options.no_stored_passwords {
+        catalog = catalog.without_stored_passwords();
+    }
+    match options.system_roles {
+        SystemRoles::Listed => catalog,
+        SystemRoles::Hidden => catalog.with_hidden_system_roles(),
+    }
 }
 
 /// The engine, and the store below it where operators may ask for more than the engine gives.
@@ -86,11 +108,15 @@ impl Stored {
 }
 
 /// The control socket with what it answers to. The server can do without it.
-fn listen_for_control(data_dir: &Path, store: Arc<SledStore>) -> Option<(Control, (UnixListener, Router))> {
+fn listen_for_control(
+    data_dir: &Path,
+    store: Arc<SledStore>,
+    admin: Admin,
+) -> Option<(Control, (UnixListener, Router))> {
     match Control::listen(data_dir) {
-        Ok((control, listener)) => Some((control, (listener, control::router(store)))),
+        Ok((control, listener)) => Some((control, (listener, control::router(store, admin)))),
         Err(error) => {
-            tracing::warn!(%error, "cannot make the control socket; `offshoot dump` needs the server stopped");
+            tracing::warn!(%error, "cannot make the control socket; `offshoot dump` and the like need the server stopped");
             None
         }
     }
