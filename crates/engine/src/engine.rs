@@ -168,7 +168,7 @@ impl Engine {
 
     /// What the engine's clock says now. Commits may carry later instants: see [`Engine::clamped_commits`].
     pub fn now(&self) -> DateTime<Utc> {
-        self.inner.instants.now()
+        self.inner.instants.now().instant()
     }
 
     /// How many commits found the clock behind their branch's head, and carry an instant later than the clock's.
