@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a command line tool speaks to the person who runs it")]
 
 mod bars;
+mod fuzz;
 mod needs;
 mod run;
 mod test;
@@ -13,7 +14,9 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test [ARGS]   gets what the tests need, or names it, then runs them all (ARGS go to `cargo test`)
-  bars [ARGS]   measures the speed bars in release mode; fails when one is missed";
+  bars [ARGS]   measures the speed bars in release mode; fails when one is missed
+  fuzz [SECONDS] [TARGETS]
+                runs the fuzz targets, each for a minute unless said otherwise; fails when one finds something";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_deref() {
         Some("test") => test::run(&rest),
         Some("bars") => bars::run(&rest),
+        Some("fuzz") => fuzz::run(&rest),
         Some("help" | "--help" | "-h") => {
             eprintln!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -12,9 +12,13 @@ use offshoot_engine::{BranchId as EngineBranch, Direction, KeyRange, Lsn, Namesp
 
 use crate::{
     catalog::{Catalog, FoundBranch},
-    codec::{BranchRecord, ComputeRecord, DatabaseRecord, LeaseRecord, Marker, Stored, Time, VersionRecord},
+    codec::{
+        BranchRecord, ComputeRecord, DatabaseRecord, EndpointIdRecord, EndpointPortRecord, LeaseRecord, Marker,
+        PortRecord, Stored, Time, VersionRecord,
+    },
     database::Database,
     endpoint::{ComputeState, Endpoint},
+    entropy::draw_bytes,
     error::Result,
     id::{BranchId, EndpointId, OperationId, ProjectId},
     name::{DatabaseName, RoleName},
@@ -26,6 +30,9 @@ use crate::{
 /// How many versions a compute's record names at most. There is one more for each attempt that failed since the last
 /// that succeeded, as far as the branch changed in between.
 const MAX_VERSIONS: usize = 64;
+
+/// For how many endpoints one commit schedules something.
+const BATCH: usize = 256;
 
 /// What a compute is to be given so that it has what its branch has.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,34 +218,71 @@ impl Catalog {
         load_endpoint(&mut source, &place.project, &place.branch, endpoint)
     }
 
-    /// Schedules that the computes of endpoints are suspended, as nobody used them for a while; those with other
-    /// operations before them are left alone, for their computes are in use.
+    /// Schedules that the computes of endpoints are suspended, as nobody used them for a while. Those that aren't to run
+    /// and those with operations before them are left alone.
     pub fn computes_suspend(&self, endpoints: &[EndpointId]) -> Result<()> {
-        endpoints.iter().try_for_each(|endpoint| self.compute_schedule(endpoint, OperationAction::SuspendCompute))
+        self.computes_schedule(endpoints, OperationAction::SuspendCompute)
     }
 
-    /// Schedules that the computes of endpoints are started, as they are to run and don't; those with other operations
-    /// before them are left to these.
+    /// Schedules that the computes of endpoints are started, as they don't run. Those that aren't to run and those with
+    /// operations before them are left alone.
     pub fn computes_restart(&self, endpoints: &[EndpointId]) -> Result<()> {
-        endpoints.iter().try_for_each(|endpoint| self.compute_schedule(endpoint, OperationAction::StartCompute))
+        self.computes_schedule(endpoints, OperationAction::StartCompute)
     }
 
-    fn compute_schedule(&self, endpoint: &EndpointId, action: OperationAction) -> Result<()> {
-        self.commit(|tx| {
-            let place = system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
-            let Some(place) = place else { return Ok(()) };
-            let Some(found) = find(tx, &place.project, &place.branch, endpoint)? else { return Ok(()) };
-            let namespace = found.engine.namespace();
-            let key = pair(place.branch.as_str(), endpoint.as_str());
-            let is_active =
-                project::ENDPOINTS.get(tx, namespace, &key)?.is_some_and(|record| record.state == ComputeState::Active);
-            if !is_active || !operation::open_on(tx, namespace, &place.branch, endpoint)?.is_empty() {
-                return Ok(());
+    fn computes_schedule(&self, endpoints: &[EndpointId], action: OperationAction) -> Result<()> {
+        for batch in endpoints.chunks(BATCH) {
+            self.commit(|tx| batch.iter().try_for_each(|endpoint| self.compute_schedule(tx, endpoint, action)))?;
+        }
+        Ok(())
+    }
+
+    fn compute_schedule(&self, tx: &mut Transaction<'_>, endpoint: &EndpointId, action: OperationAction) -> Result<()> {
+        let place = system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
+        let Some(EndpointIdRecord { project, branch }) = place else { return Ok(()) };
+        let Some(found) = load_endpoint(tx, &project, &branch, endpoint)? else { return Ok(()) };
+        let Some(of) = find(tx, &project, &branch, endpoint)? else { return Ok(()) };
+        let namespace = of.engine.namespace();
+        if found.state != ComputeState::Active || !operation::open_on(tx, namespace, &branch, endpoint)?.is_empty() {
+            return Ok(());
+        }
+        let step = Step { action, branch, endpoint: Some(endpoint.clone()) };
+        operation::schedule(tx, self.entropy(), (&project, namespace), vec![step])?;
+        Ok(())
+    }
+
+    /// The port of an endpoint's compute, which it gets now where it has none; nothing where the catalog has no ports
+    /// to give, or none left, or no such endpoint.
+    pub fn compute_port(&self, endpoint: &EndpointId) -> Result<Option<u16>> {
+        match port(&mut self.engine().snapshot()?, endpoint)? {
+            Some(port) => Ok(Some(port)),
+            None => self.commit(|tx| {
+                let is_there =
+                    system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?.is_some();
+                if is_there { self.port_draw(tx, endpoint) } else { Ok(None) }
+            }),
+        }
+    }
+
+    /// Gives an endpoint a port, unless it has one.
+    pub(crate) fn port_draw(&self, tx: &mut Transaction<'_>, endpoint: &EndpointId) -> Result<Option<u16>> {
+        let Some(range) = self.compute_ports() else { return Ok(None) };
+        if let Some(port) = port(tx, endpoint)? {
+            return Ok(Some(port));
+        }
+        let drawn = u16::from_be_bytes(draw_bytes(self.entropy())?);
+        let first = range.start().saturating_add(drawn % u16::try_from(range.len()).unwrap_or(u16::MAX).max(1));
+        // From a place anywhere in the range to its end, and on from its beginning.
+        for port in (first..=*range.end()).chain(*range.start()..first) {
+            let key = port.to_be_bytes();
+            if system::PORTS.get(tx, NamespaceId::SYSTEM, &key)?.is_none() {
+                system::PORTS.put(tx, NamespaceId::SYSTEM, &key, &PortRecord { endpoint: endpoint.clone() })?;
+                let record = EndpointPortRecord { port };
+                system::ENDPOINT_PORTS.put(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes(), &record)?;
+                return Ok(Some(port));
             }
-            let step = Step { action, branch: place.branch.clone(), endpoint: Some(endpoint.clone()) };
-            operation::schedule(tx, self.entropy(), (&place.project, namespace), vec![step])?;
-            Ok(())
-        })
+        }
+        Ok(None)
     }
 
     /// A version that a compute may have something of; nothing where it can't be read any more.
@@ -271,8 +315,18 @@ pub(crate) fn note_applied(tx: &mut Transaction<'_>, changes: &ComputeChanges) -
 /// Forgets what the compute of an endpoint had, as the endpoint goes, and notes that the compute has to go.
 pub(crate) fn remove(tx: &mut Transaction<'_>, endpoint: &EndpointId) -> Result<()> {
     let key = endpoint.as_str().as_bytes();
+    if let Some(port) = port(tx, endpoint)? {
+        system::PORTS.delete(tx, NamespaceId::SYSTEM, &port.to_be_bytes())?;
+        system::ENDPOINT_PORTS.delete(tx, NamespaceId::SYSTEM, key)?;
+    }
     system::COMPUTES.delete(tx, NamespaceId::SYSTEM, key)?;
     system::GONE_COMPUTES.put(tx, NamespaceId::SYSTEM, key, &Marker {})
+}
+
+/// The port of an endpoint's compute, if it has one.
+pub(crate) fn port(source: &mut impl Source, endpoint: &EndpointId) -> Result<Option<u16>> {
+    let record = system::ENDPOINT_PORTS.get(source, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
+    Ok(record.map(|record| record.port))
 }
 
 fn load(source: &mut impl Source, endpoint: &EndpointId) -> Result<ComputeRecord> {

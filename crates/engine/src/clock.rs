@@ -99,6 +99,11 @@ impl Instants {
         present
     }
 
+    /// The present.
+    pub(crate) fn now(&self) -> Micros {
+        Micros::of(self.clock.now())
+    }
+
     /// The newest instant whose state was read.
     pub(crate) fn observed(&self) -> Micros {
         self.state.lock().observed
