@@ -8,27 +8,27 @@ use crate::{
     time::Timestamp,
 };
 use axum::{
-    Json, Router,
+    Json,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
-use offshoot_catalog::{BranchId, ProjectId, Role, RoleChanged, RoleLogin, RoleName};
+use offshoot_catalog::{BranchId, ProjectId, Role, RoleChanged, RoleLogin, RoleName, RoleWithPassword};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) fn routes() -> Router<ApiState> {
-    Router::new()
-        .route("/projects/{project_id}/branches/{branch_id}/roles", get(role_list).post(role_create))
-        .route("/projects/{project_id}/branches/{branch_id}/roles/{role_name}", get(role_get).delete(role_delete))
-        .route(
-            "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reset_password",
-            post(role_reset_password),
-        )
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(role_list, role_create))
+        .routes(routes!(role_get, role_delete))
+        .routes(routes!(role_reset_password))
+        .routes(routes!(role_reveal_password, role_reveal_password_by_post))
 }
 
 /// A role in an answer. It has no `Debug`, because it may carry a password.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Role)]
 pub(crate) struct RoleBody {
     branch_id: String,
     name: String,
@@ -63,22 +63,42 @@ impl From<Role> for RoleBody {
     }
 }
 
+impl From<RoleWithPassword> for RoleBody {
+    fn from(with: RoleWithPassword) -> RoleBody {
+        RoleBody::new(with.role, with.password.as_ref())
+    }
+}
+
+/// A role's new password, where an answer is about something else. It has no `Debug`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewPassword)]
+pub(crate) struct NewPasswordBody {
+    role_name: String,
+    password: String,
+}
+
+impl From<(RoleName, SecretString)> for NewPasswordBody {
+    fn from((name, password): (RoleName, SecretString)) -> NewPasswordBody {
+        NewPasswordBody { role_name: name.to_string(), password: password.expose_secret().to_owned() }
+    }
+}
+
 /// Roles as answers list them, without passwords.
 pub(crate) fn bodies(roles: Vec<Role>) -> Vec<RoleBody> {
     roles.into_iter().map(Into::into).collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RolesBody {
     roles: Vec<RoleBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RoleOnlyBody {
     role: RoleBody,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RoleChangedBody {
     role: RoleBody,
     operations: Vec<OperationBody>,
@@ -93,12 +113,18 @@ impl From<RoleChanged> for RoleChangedBody {
     }
 }
 
-#[derive(Deserialize)]
+/// A stored password. It has no `Debug`.
+#[derive(Serialize, ToSchema)]
+struct RolePasswordBody {
+    password: String,
+}
+
+#[derive(Deserialize, ToSchema)]
 struct RoleCreateRequest {
     role: RoleCreateFields,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct RoleCreateFields {
     name: String,
     #[serde(default)]
@@ -108,11 +134,28 @@ struct RoleCreateFields {
 type BranchPath = PathParams<(ProjectId, BranchId)>;
 type RolePath = PathParams<(ProjectId, BranchId, RoleName)>;
 
+/// Lists the roles of a branch, in order of creation.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches/{branch_id}/roles",
+    operation_id = "listProjectBranchRoles",
+    tag = "Roles",
+    responses((status = 200, body = RolesBody))
+)]
 async fn role_list(session: Session, PathParams((project, branch)): BranchPath) -> Result<Json<RolesBody>, ApiError> {
     let roles = session.run(move |catalog, caller| catalog.role_list(caller, &project, &branch)).await?;
     Ok(Json(RolesBody { roles: bodies(roles) }))
 }
 
+/// Creates a role. The answer has its password.
+#[utoipa::path(
+    post,
+    path = "/projects/{project_id}/branches/{branch_id}/roles",
+    operation_id = "createProjectBranchRole",
+    tag = "Roles",
+    request_body = RoleCreateRequest,
+    responses((status = 201, body = RoleChangedBody))
+)]
 async fn role_create(
     session: Session,
     PathParams((project, branch)): BranchPath,
@@ -125,6 +168,14 @@ async fn role_create(
     Ok((StatusCode::CREATED, Json(changed.into())))
 }
 
+/// Shows a role, without its password.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches/{branch_id}/roles/{role_name}",
+    operation_id = "getProjectBranchRole",
+    tag = "Roles",
+    responses((status = 200, body = RoleOnlyBody))
+)]
 async fn role_get(
     session: Session,
     PathParams((project, branch, name)): RolePath,
@@ -134,6 +185,14 @@ async fn role_get(
     }))
 }
 
+/// Deletes a role.
+#[utoipa::path(
+    delete,
+    path = "/projects/{project_id}/branches/{branch_id}/roles/{role_name}",
+    operation_id = "deleteProjectBranchRole",
+    tag = "Roles",
+    responses((status = 200, body = RoleChangedBody), (status = 204))
+)]
 async fn role_delete(session: Session, PathParams((project, branch, name)): RolePath) -> Result<Response, ApiError> {
     Ok(match session.run(move |catalog, caller| catalog.role_delete(caller, &project, &branch, &name)).await? {
         Some(changed) => Json(RoleChangedBody::from(changed)).into_response(),
@@ -141,6 +200,14 @@ async fn role_delete(session: Session, PathParams((project, branch, name)): Role
     })
 }
 
+/// Gives a role a new password, which the answer has.
+#[utoipa::path(
+    post,
+    path = "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reset_password",
+    operation_id = "resetProjectBranchRolePassword",
+    tag = "Roles",
+    responses((status = 200, body = RoleChangedBody))
+)]
 async fn role_reset_password(
     session: Session,
     PathParams((project, branch, name)): RolePath,
@@ -148,4 +215,33 @@ async fn role_reset_password(
     Ok(Json(
         session.run(move |catalog, caller| catalog.role_reset_password(caller, &project, &branch, &name)).await?.into(),
     ))
+}
+
+/// Tells a role's stored password.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reveal_password",
+    operation_id = "getProjectBranchRolePassword",
+    tag = "Roles",
+    responses((status = 200, body = RolePasswordBody))
+)]
+async fn role_reveal_password(
+    session: Session,
+    PathParams((project, branch, name)): RolePath,
+) -> Result<Json<RolePasswordBody>, ApiError> {
+    let password =
+        session.run(move |catalog, caller| catalog.role_reveal_password(caller, &project, &branch, &name)).await?;
+    Ok(Json(RolePasswordBody { password: password.expose_secret().to_owned() }))
+}
+
+/// Tells a role's stored password, for clients that ask with POST.
+#[utoipa::path(
+    post,
+    path = "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reveal_password",
+    operation_id = "revealProjectBranchRolePassword",
+    tag = "Roles",
+    responses((status = 200, body = RolePasswordBody))
+)]
+async fn role_reveal_password_by_post(session: Session, path: RolePath) -> Result<Json<RolePasswordBody>, ApiError> {
+    role_reveal_password(session, path).await
 }

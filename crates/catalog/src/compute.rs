@@ -1,6 +1,6 @@
 //! Computes, as an executor sees them: what each may have of its branch, and what it lacks.
 //!
-//! A compute's record names the versions of which the compute may have something. That is one version while nothing is
+//! A compute's record names the versions of which the compute may have something, and pins keep these readable. That is one version while nothing is
 //! going on. Before an executor applies another, it notes that one besides ([`Catalog::compute_begin`]), and when it is
 //! done only that one is left. So after a crash in between, what either of them had and the branch no longer has is
 //! still known, and taken away.
@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use offshoot_engine::{BranchId as EngineBranch, Direction, KeyRange, Lsn, NamespaceId, Point, Transaction, Version};
+use offshoot_engine::{BranchId as EngineBranch, Direction, KeyRange, NamespaceId, Transaction, Version};
 
 use crate::{
     catalog::{Catalog, FoundBranch},
@@ -35,7 +35,7 @@ const MAX_VERSIONS: usize = 64;
 const BATCH: usize = 256;
 
 /// What a compute is to be given so that it has what its branch has.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ComputeChanges {
     /// The endpoint.
     pub endpoint: EndpointId,
@@ -48,6 +48,7 @@ pub struct ComputeChanges {
     /// Operations that are done when this is applied: those that were scheduled when this was read.
     pub(crate) covers: Vec<OperationId>,
     version: VersionRecord,
+    head: Version,
     /// Whether the compute's record has to be changed before this is applied.
     is_new: bool,
 }
@@ -131,7 +132,8 @@ impl Catalog {
         let record = load(&mut source, endpoint)?;
         let mut before = Vec::new();
         for known in &record.versions {
-            before.extend(self.version_of(found.engine.namespace(), known)?);
+            // One that isn't pinned any more was taken back by the deletion of a namespace; then the branch is gone, too.
+            before.extend(source.pinned(found.engine.namespace(), &pin_name(endpoint, known))?);
         }
         // What a version had that can't be read any more is found by comparing.
         let is_whole = is_whole || record.versions.is_empty() || before.len() < record.versions.len();
@@ -145,6 +147,7 @@ impl Catalog {
             covers: covers.map(|(id, _)| id).collect(),
             is_new: record.versions != [version.clone()],
             version,
+            head,
         }))
     }
 
@@ -173,9 +176,11 @@ impl Catalog {
             record.versions.retain(|version| *version != changes.version);
             // The oldest is what was applied last; of failed attempts the newest matter most.
             if record.versions.len() >= MAX_VERSIONS {
-                record.versions.remove(1);
+                let forgotten = record.versions.remove(1);
+                tx.unpin(changes.head.branch().namespace(), &pin_name(endpoint, &forgotten))?;
             }
             record.versions.push(changes.version.clone());
+            tx.pin_version(&pin_name(endpoint, &changes.version), &changes.head)?;
             put(tx, endpoint, &record)?;
             Ok(Ok(()))
         })
@@ -284,18 +289,11 @@ impl Catalog {
         }
         Ok(None)
     }
+}
 
-    /// A version that a compute may have something of; nothing where it can't be read any more.
-    fn version_of(&self, namespace: NamespaceId, version: &VersionRecord) -> Result<Option<Version>> {
-        let branch = EngineBranch::new(namespace, version.branch);
-        match self.engine().version(branch, Point::Lsn(Lsn::new(version.lsn))) {
-            Ok(version) => Ok(Some(version)),
-            Err(offshoot_engine::Error::BranchNotFound(_) | offshoot_engine::Error::LsnOutsideHistory { .. }) => {
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
+/// The name of the pin that keeps a version readable of which a compute may have something.
+fn pin_name(endpoint: &EndpointId, version: &VersionRecord) -> Vec<u8> {
+    format!("compute/{endpoint}/{}/{}", version.branch, version.lsn).into_bytes()
 }
 
 /// Notes that a compute has what `changes` say, and nothing else.
@@ -309,11 +307,17 @@ pub(crate) fn note_applied(tx: &mut Transaction<'_>, changes: &ComputeChanges) -
     if record.versions == versions {
         return Ok(());
     }
+    for past in record.versions.iter().filter(|past| **past != changes.version) {
+        tx.unpin(changes.head.branch().namespace(), &pin_name(&changes.endpoint, past))?;
+    }
     put(tx, &changes.endpoint, &ComputeRecord { versions, ..record })
 }
 
 /// Forgets what the compute of an endpoint had, as the endpoint goes, and notes that the compute has to go.
-pub(crate) fn remove(tx: &mut Transaction<'_>, endpoint: &EndpointId) -> Result<()> {
+pub(crate) fn remove(tx: &mut Transaction<'_>, namespace: NamespaceId, endpoint: &EndpointId) -> Result<()> {
+    for version in load(tx, endpoint)?.versions {
+        tx.unpin(namespace, &pin_name(endpoint, &version))?;
+    }
     let key = endpoint.as_str().as_bytes();
     if let Some(port) = port(tx, endpoint)? {
         system::PORTS.delete(tx, NamespaceId::SYSTEM, &port.to_be_bytes())?;

@@ -2,7 +2,7 @@
 //!
 //! Told in the catalog's terms. Of a password it is told that it changed, and never what it is or was.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -100,8 +100,8 @@ pub struct RoleRevision {
 }
 
 impl Catalog {
-    /// Up to `limit` versions of a branch, newest first, from where the cursor `after` of an earlier page points: those
-    /// that it made, and the one that it began with.
+    /// Up to `limit` versions of a branch, newest first or oldest first, from where the cursor `after` of an earlier page
+    /// points: those that it made, and the one that it began with.
     ///
     /// # Errors
     ///
@@ -111,13 +111,19 @@ impl Catalog {
         caller: &Caller,
         project: &ProjectId,
         branch: &BranchId,
+        order: Direction,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<BranchVersion>> {
         let mut source = self.engine().snapshot()?;
         let (project, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
-        let newest = before(after)?;
-        let versions = source.history(branch.engine, ..newest, Direction::Descending, limit.saturating_add(1))?;
+        let after = after.map(lsn_of).transpose()?;
+        let from_there = match (order, after) {
+            (_, None) => (Bound::Unbounded, Bound::Unbounded),
+            (Direction::Descending, Some(lsn)) => (Bound::Unbounded, Bound::Excluded(lsn)),
+            (Direction::Ascending, Some(lsn)) => (Bound::Excluded(lsn), Bound::Unbounded),
+        };
+        let versions = source.history(branch.engine, from_there, order, limit.saturating_add(1))?;
         let makers = makers(&mut source, &project, &branch, versions.iter().map(|entry| &entry.version))?;
         let version = |entry: offshoot_engine::HistoryEntry| {
             let changes = entry.changes(KeyRange::ALL).map(|changes| Changes::of(changes)).transpose()?;
@@ -173,6 +179,18 @@ impl Catalog {
             })
         });
         Ok(Page::cut(revisions.collect::<Result<_>>()?, limit, |revision: &RoleRevision| revision.lsn.to_string()))
+    }
+
+    /// The LSN of the version that is current at a point of a branch's history.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`], [`Error::LsnOutsideHistory`],
+    /// [`Error::TimeOutsideHistory`].
+    pub fn branch_lsn(&self, caller: &Caller, project: &ProjectId, branch: &BranchId, point: Point) -> Result<Lsn> {
+        let (_, branch) = FoundBranch::find(&mut self.engine().snapshot()?, caller, project, branch)?;
+        let version = self.engine().version(branch.engine, point);
+        Ok(version.map_err(|error| outside(&branch.id, error))?.lsn())
     }
 
     /// What differs between a point of one branch and a point of the same or another one; what both share isn't read.
@@ -259,7 +277,11 @@ fn event(older: Option<&RoleRecord>, record: Option<&RoleRecord>) -> RoleEvent {
 
 /// The LSN before which a page begins.
 fn before(cursor: Option<&str>) -> Result<Lsn> {
-    let Some(cursor) = cursor else { return Ok(Lsn::new(u64::MAX)) };
+    cursor.map_or(Ok(Lsn::new(u64::MAX)), lsn_of)
+}
+
+/// The LSN that a cursor is.
+fn lsn_of(cursor: &str) -> Result<Lsn> {
     cursor.parse().map_err(|_| Error::CursorInvalid { cursor: cursor.to_owned() })
 }
 

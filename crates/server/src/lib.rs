@@ -7,6 +7,7 @@ mod admin;
 mod args;
 mod commands;
 mod compute;
+mod connections;
 mod control;
 mod error;
 mod first_key;

@@ -3,6 +3,7 @@
 use crate::{
     Error, ServeOptions, StoreKind, SystemRoles,
     compute::Computes,
+    connections::{self, HEAD_TIMEOUT},
     control::{self, Admin, Control},
     first_key,
     housekeeping::Housekeeping,
@@ -149,7 +150,11 @@ async fn serve_until_signal(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut servers = JoinSet::new();
-    servers.spawn(axum::serve(listener, app).with_graceful_shutdown(until_stopped()).into_future());
+    let api = connections::serve(listener, app, HEAD_TIMEOUT, until_stopped());
+    servers.spawn(async {
+        api.await;
+        Ok(())
+    });
     if let Some((listener, app)) = control {
         servers.spawn(axum::serve(listener, app).with_graceful_shutdown(until_stopped()).into_future());
     }

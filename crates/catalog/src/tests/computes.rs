@@ -195,7 +195,7 @@ fn computes_of_deleted_endpoints_are_told_until_they_are_forgotten() -> TestResu
     let id = endpoint(&world)?;
     assert!(world.catalog.computes_gone(10)?.is_empty());
     world.catalog.endpoint_delete(&world.caller, &world.project, &id)?;
-    assert_eq!(world.catalog.computes_gone(10)?, [id.clone()]);
+    assert_eq!(world.catalog.computes_gone(10)?, std::slice::from_ref(&id));
     assert_eq!(world.catalog.compute_endpoint(&id)?, None);
     world.catalog.computes_forget(&[id])?;
     assert!(world.catalog.computes_gone(10)?.is_empty());

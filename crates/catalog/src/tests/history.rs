@@ -1,4 +1,4 @@
-use offshoot_engine::Point;
+use offshoot_engine::{Direction, Point};
 
 use super::{TestResult, World, code};
 use crate::{Caller, NewRestore, RoleEvent, RoleLogin};
@@ -56,7 +56,7 @@ fn versions_of_a_branch_say_what_they_changed_in_the_catalogs_terms() -> TestRes
     world.catalog.database_create(caller, project, main, "app".parse()?, "sally".parse()?)?;
     let renamed = Some("shop".parse()?);
     world.catalog.database_update(caller, project, main, &"app".parse()?, renamed, Some("casey".parse()?))?;
-    let page = world.catalog.branch_history(caller, project, main, None, 100)?;
+    let page = world.catalog.branch_history(caller, project, main, Direction::Descending, None, 100)?;
     let actions: Vec<_> = page.items.iter().map(|version| version.by.action.as_str()).collect();
     let expected = [
         "database_update app",

@@ -5,6 +5,7 @@
 mod admin;
 mod backup;
 mod check;
+mod clients;
 mod common;
 mod control;
 mod lifecycle;

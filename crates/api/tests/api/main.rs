@@ -1,0 +1,14 @@
+//! The router, without a network.
+
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+mod account;
+mod branching;
+mod common;
+mod document;
+mod endpoints;
+mod history;
+mod isolation;
+mod lists;
+mod requests;
+mod snapshots;
