@@ -54,6 +54,7 @@ mod readers;
 mod retention;
 mod snapshot;
 mod store;
+mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod transaction;
