@@ -3,9 +3,11 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail by a panic, in its helpers too")]
 
 mod check;
+mod collect;
 mod crash;
 mod damage;
 mod model;
 mod pins;
+mod purge;
 mod structure;
 mod transactions;
