@@ -435,7 +435,7 @@ impl<'a> Change<'a> {
             let branch = referrer.branch_mut();
             renew(&mut branch.head);
             match &mut branch.first {
-                record::First::Root { .. } => {}
+                record::First::Root { .. } | record::First::CutRoot { .. } => {}
                 record::First::Fork { version, .. } | record::First::CutFork { version, .. } => renew(version),
             }
             let value = match referrer {
