@@ -165,7 +165,7 @@ mod tests {
             head_lsn: 0x16B_3750,
             first: First::Fork { parent: 2, version, micros: -1, asked: Asked::Lsn(0x16B_3749) },
         };
-        let golden: [(&str, Vec<u8>, &str); 14] = [
+        let golden: [(&str, Vec<u8>, &str); 15] = [
             ("mark", codec::encode(&Mark { created_micros: 1 }).unwrap(), "02"),
             ("ids", codec::encode(&Ids { last: 4096 }).unwrap(), "fb0010"),
             (
