@@ -54,6 +54,7 @@ mod readers;
 mod retention;
 mod snapshot;
 mod store;
+mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod transaction;
@@ -66,7 +67,7 @@ pub use self::store::{Repair, SledOptions, SledStore, StoreFinding, StorePart, S
 pub use self::{
     branch::{BranchInfo, Origin, Point},
     clock::{Clock, SystemClock},
-    collect::{BackgroundCollector, Collected, Collector, CollectorStatus, Pace, Step},
+    collect::{BackgroundCollector, Collected, Collector, CollectorStatus, Pace, Purge, Purged, Step},
     engine::{Engine, Options},
     error::Error,
     feed::{Event, FeedCommit, FeedPage, Position},

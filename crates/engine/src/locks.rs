@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use parking_lot::{Mutex, MutexGuard};
-
-use crate::BranchId;
+use crate::{
+    BranchId,
+    sync::{Mutex, MutexGuard},
+};
 
 const STRIPES: usize = 256;
 

@@ -7,7 +7,7 @@
 //! Readers are counted in two places in turn. [`Readers::begin_grace`] has those who come use the other place, once that is empty; the
 //! grace period is over when the place before is empty too. New readers cannot make it longer.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 #[derive(Default)]
 pub(crate) struct Readers {
@@ -64,66 +64,5 @@ impl Readers {
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
         self.place.fetch_sub(1, SeqCst);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
-        thread,
-    };
-
-    use super::*;
-
-    #[test]
-    fn a_grace_period_ends_when_those_from_before_have_left_and_not_for_those_who_came_since() {
-        let readers = Readers::default();
-        let before = readers.enter();
-        let grace = readers.begin_grace().expect("nobody is left");
-        let since = readers.enter();
-        assert!(!readers.is_over(&grace));
-        assert!(readers.begin_grace().is_none(), "those from before are still there");
-        drop(before);
-        assert!(readers.is_over(&grace));
-        let next = readers.begin_grace().expect("those from before have left");
-        assert!(!readers.is_over(&next));
-        drop(since);
-        assert!(readers.is_over(&next));
-    }
-
-    #[test]
-    fn nothing_is_taken_from_a_reader() {
-        // The value is taken by making it the greatest number; a reader that found it must not see that.
-        let (readers, found, done) = (Readers::default(), AtomicU64::new(0), AtomicBool::new(false));
-        let values: Vec<AtomicU64> = (0..2_000).map(|_| AtomicU64::new(1)).collect();
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    while !done.load(SeqCst) {
-                        let _reader = readers.enter();
-                        let at = usize::try_from(found.load(SeqCst)).expect("an index");
-                        for _ in 0..10 {
-                            assert_eq!(values[at].load(SeqCst), 1, "it was taken from a reader");
-                            std::hint::spin_loop();
-                        }
-                    }
-                });
-            }
-            for old in 0..values.len() - 1 {
-                found.store(old as u64 + 1, SeqCst);
-                let grace = loop {
-                    match readers.begin_grace() {
-                        Some(grace) => break grace,
-                        None => thread::yield_now(),
-                    }
-                };
-                while !readers.is_over(&grace) {
-                    thread::yield_now();
-                }
-                values[old].store(u64::MAX, SeqCst);
-            }
-            done.store(true, SeqCst);
-        });
     }
 }

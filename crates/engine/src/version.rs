@@ -213,6 +213,11 @@ impl VersionData {
     }
 }
 
+/// The least and the greatest version that a namespace can have.
+fn ends(namespace: NamespaceId) -> [(BranchId, Lsn); 2] {
+    [0, u64::MAX].map(|number| (BranchId::new(namespace, number), Lsn::new(number)))
+}
+
 #[derive(Clone)]
 struct ByMemory;
 
@@ -270,14 +275,13 @@ impl Versions {
 
     /// Whether somebody has this version open. Takes it out of the cache.
     pub(crate) fn is_open(&self, owner: BranchId, lsn: Lsn) -> bool {
-        self.cache.remove(&(owner.number(), lsn.get()));
+        self.forget(owner, lsn);
         self.loaded.lock().is_any_open((owner, lsn), (owner, lsn))
     }
 
     /// Whether somebody has any version of this namespace open. Takes them all out of the cache.
     pub(crate) fn is_any_open(&self, namespace: NamespaceId) -> bool {
-        let [from, to] =
-            [(0, 0), (u64::MAX, u64::MAX)].map(|(branch, lsn)| (BranchId::new(namespace, branch), Lsn::new(lsn)));
+        let [from, to] = ends(namespace);
         let loaded = self.loaded.lock();
         let range = loaded.versions.range((from.0, from.1, 0)..=(to.0, to.1, u64::MAX));
         let keys: Vec<_> = range.map(|((owner, lsn, _), _)| (owner.number(), lsn.get())).collect();
@@ -286,6 +290,33 @@ impl Versions {
             self.cache.remove(&key);
         }
         self.loaded.lock().is_any_open(from, to)
+    }
+
+    /// Whether somebody has a version of this namespace open as it was before it was purged.
+    pub(crate) fn is_any_outdated_open(&self, namespace: NamespaceId) -> Result<bool, Error> {
+        let [from, to] = ends(namespace);
+        let in_use = {
+            let loaded = self.loaded.lock();
+            let range = loaded.versions.range((from.0, from.1, 0)..=(to.0, to.1, u64::MAX));
+            let in_use = range.filter(|(_, version)| version.strong_count() > 0);
+            in_use.map(|(key, version)| (*key, Weak::clone(version))).collect::<Vec<_>>()
+        };
+        for ((owner, lsn, checksum), version) in in_use {
+            let key = key::version(owner, lsn);
+            let Some(value) = immutable(self.store.as_ref(), &key)? else { continue };
+            if codec::envelope::open(&key, &value)?.1.0 != checksum {
+                self.forget(owner, lsn);
+                if version.strong_count() > 0 {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes a version out of the cache.
+    pub(crate) fn forget(&self, owner: BranchId, lsn: Lsn) {
+        self.cache.remove(&(owner.number(), lsn.get()));
     }
 
     /// Loads the version that `reference` means.

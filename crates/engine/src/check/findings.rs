@@ -76,6 +76,7 @@ impl Finding {
             (Some(Key::Unneeded(..) | Key::Detached | Key::Garbage(..) | Key::GarbageNamespace(_)), _) => {
                 "the space of what is not needed any more is not given back; nothing that can be read is lost"
             }
+            (Some(Key::Purge(..)), _) => "who purged a key, and when, is not known",
             (Some(Key::Pin(..)), _) => "the version that the pin keeps cannot be found by its name",
             (Some(Key::ReferenceOfChild(..) | Key::ReferenceOfPin(..)), Problem::Missing) => {
                 "the version may be collected though it is needed: do not start a server on this store"

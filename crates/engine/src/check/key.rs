@@ -11,6 +11,7 @@ pub(crate) enum Key<'a> {
     Branch(BranchId),
     Detached,
     Node(NamespaceId, NodeId),
+    Purge(NamespaceId, Micros),
     GarbageNamespace(NamespaceId),
     Garbage(BranchId, Lsn),
     Ids,
@@ -40,6 +41,8 @@ pub enum Kind {
     Detached,
     /// `d`: a node of a map.
     Node,
+    /// `e`: which key was purged, by whom and why.
+    Purge,
     /// `g`: what may be collected.
     Garbage,
     /// `i`: the counter of ids.
@@ -70,11 +73,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in their order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Unneeded,
         Self::Branch,
         Self::Detached,
         Self::Node,
+        Self::Purge,
         Self::Garbage,
         Self::Ids,
         Self::Mark,
@@ -99,6 +103,7 @@ impl fmt::Display for Kind {
             Self::Branch => "branches",
             Self::Detached => "map being taken apart",
             Self::Node => "nodes",
+            Self::Purge => "purges",
             Self::Garbage => "left to the collector",
             Self::Ids => "counter of ids",
             Self::Mark => "mark",
@@ -129,6 +134,7 @@ impl<'a> Key<'a> {
             (b'b', [namespace, id], []) => Self::Branch(branch(namespace, id)),
             (b'c', [], []) => Self::Detached,
             (b'd', [namespace, id], []) => Self::Node(NamespaceId::new(number(namespace)), NodeId(number(id))),
+            (b'e', [namespace, instant], []) => Self::Purge(NamespaceId::new(number(namespace)), micros(instant)),
             (b'g', [namespace], []) => Self::GarbageNamespace(NamespaceId::new(number(namespace))),
             (b'g', [namespace, id, lsn], []) => Self::Garbage(branch(namespace, id), Lsn::new(number(lsn))),
             (b'i', [], []) => Self::Ids,
@@ -168,6 +174,7 @@ impl<'a> Key<'a> {
             Self::Branch(_) => Kind::Branch,
             Self::Detached => Kind::Detached,
             Self::Node(..) => Kind::Node,
+            Self::Purge(..) => Kind::Purge,
             Self::GarbageNamespace(_) | Self::Garbage(..) => Kind::Garbage,
             Self::Ids => Kind::Ids,
             Self::Mark => Kind::Mark,
@@ -190,6 +197,7 @@ impl<'a> Key<'a> {
             Self::Namespace(namespace)
             | Self::DeletedNamespace(namespace)
             | Self::GarbageNamespace(namespace)
+            | Self::Purge(namespace, _)
             | Self::Window(namespace)
             | Self::Pin(namespace, _)
             | Self::Record(namespace, ..)
@@ -245,6 +253,9 @@ impl fmt::Display for Key<'_> {
             }
             Self::Branch(branch) => branch_words(f, branch),
             Self::Detached => f.write_str("the map that is being taken apart"),
+            Self::Purge(namespace, micros) => {
+                write!(f, "namespace {namespace}, purge at {}", micros.instant().format("%FT%T%.6fZ"))
+            }
             Self::GarbageNamespace(namespace) => write!(f, "namespace {namespace}, left to the collector"),
             Self::Garbage(branch, lsn) => {
                 branch_words(f, branch)?;
@@ -305,6 +316,7 @@ mod tests {
             (key::unneeded(namespace, NodeId(3)), Key::Unneeded(namespace, NodeId(3))),
             (key::branch(branch), Key::Branch(branch)),
             (key::DETACHED, Key::Detached),
+            (key::purge(namespace, Micros(-5)), Key::Purge(namespace, Micros(-5))),
             (key::garbage(branch, lsn), Key::Garbage(branch, lsn)),
             (key::garbage_namespace(namespace), Key::GarbageNamespace(namespace)),
             (key::pin(namespace, b"\0name"), Key::Pin(namespace, b"\0name")),
@@ -335,6 +347,7 @@ mod tests {
             key::branch(branch),
             key::DETACHED,
             key::node(namespace, NodeId(3)),
+            key::purge(namespace, Micros(-5)),
             key::garbage(branch, Lsn::new(4)),
             key::expiry(branch, Micros(-5)),
             key::reference_of_child(branch, Lsn::new(4), 9),

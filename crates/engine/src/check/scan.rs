@@ -149,6 +149,7 @@ impl Scan {
             Key::Record(namespace, ..) => self.add_record(namespace, key, value),
             Key::Unneeded(..) => drop(self.open::<record::Unneeded>(key, value)),
             Key::Detached => drop(self.open::<record::Detached>(key, value)),
+            Key::Purge(..) => drop(self.open::<record::Purge>(key, value)),
             Key::Garbage(..) => drop(self.open::<record::Garbage>(key, value)),
             Key::GarbageNamespace(_) => self.check_empty(key, value),
             Key::Window(_) => drop(self.open::<record::Window>(key, value)),

@@ -6,6 +6,7 @@
 //! | `b` namespace branch                  | branch: its head, its origin; the only pointer that moves |
 //! | `c`                                   | the map that is being taken apart                      |
 //! | `d` namespace node                    | node of a map (immutable)                              |
+//! | `e` namespace instant                 | purge: which key, who and why                          |
 //! | `g` namespace [branch lsn]            | what may be collected: a namespace, or versions from that LSN on |
 //! | `i`                                   | ids up to this number are given out                    |
 //! | `m`                                   | marks the store as the engine's                        |
@@ -104,6 +105,10 @@ pub(crate) fn pin_range(namespace: NamespaceId, range: &KeyRange) -> KeyRange {
     within(&pin(namespace, &[]), range)
 }
 
+pub(crate) fn purge(namespace: NamespaceId, instant: Micros) -> Bytes {
+    Builder::new(b'e', namespace).signed(instant.0).done()
+}
+
 pub(crate) fn expiry(branch: BranchId, superseded: Micros) -> Bytes {
     Builder::new(b'q', branch.namespace()).signed(superseded.0).number(branch.number()).done()
 }
@@ -147,6 +152,22 @@ pub(crate) fn reference_of_pin(branch: BranchId, lsn: Lsn, name: &[u8]) -> Bytes
     builder.0.put_u8(1);
     builder.0.extend_from_slice(name);
     builder.done()
+}
+
+/// Who needs a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Child(u64),
+    Pin(Bytes),
+}
+
+/// Who the reference under this key is of.
+pub(crate) fn holder_of(key: &[u8]) -> Option<Holder> {
+    match key.get(25..)?.split_first()? {
+        (0, child) => Some(Holder::Child(u64::from_be_bytes(child.try_into().ok()?))),
+        (1, name) => Some(Holder::Pin(Bytes::copy_from_slice(name))),
+        _ => None,
+    }
 }
 
 pub(crate) fn window(namespace: NamespaceId) -> Bytes {

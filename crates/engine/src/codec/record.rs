@@ -112,8 +112,18 @@ pub(crate) struct Window {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Unneeded {
     pub(crate) nodes: Vec<u64>,
-    /// The version, by owner and LSN, that led to them before it was purged: who has it open still reads them.
-    pub(crate) purged: Option<(u64, u64)>,
+    /// Whether versions led to them before a purge: who has one of those open still reads them.
+    pub(crate) purged: bool,
+}
+
+/// Under `e`: who purged a key, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Purge {
+    pub(crate) key: Vec<u8>,
+    pub(crate) metadata: Vec<u8>,
+    /// How many versions it changed.
+    pub(crate) versions: u64,
+    pub(crate) is_done: bool,
 }
 
 /// Under `g`, of a branch: how far the versions to be looked at reach.
@@ -155,7 +165,7 @@ mod tests {
             head_lsn: 0x16B_3750,
             first: First::Fork { parent: 2, version, micros: -1, asked: Asked::Lsn(0x16B_3749) },
         };
-        let golden: [(&str, Vec<u8>, &str); 14] = [
+        let golden: [(&str, Vec<u8>, &str); 15] = [
             ("mark", codec::encode(&Mark { created_micros: 1 }).unwrap(), "02"),
             ("ids", codec::encode(&Ids { last: 4096 }).unwrap(), "fb0010"),
             (
@@ -196,10 +206,12 @@ mod tests {
             ("cut root", codec::encode(&First::CutRoot { lsn: 0x16B_3750, micros: 3 }).unwrap(), "03fc50376b0106"),
             ("pin", codec::encode(&Pin { version, micros: 1 }).unwrap(), "02fc48376b01fd080706050403020102"),
             ("window", codec::encode(&Window { micros: 604_800_000_000 }).unwrap(), "fd00a0e3d08c000000"),
+            ("unneeded", codec::encode(&Unneeded { nodes: vec![7, 4096], purged: true }).unwrap(), "0207fb001001"),
             (
-                "unneeded",
-                codec::encode(&Unneeded { nodes: vec![7, 4096], purged: Some((2, 9)) }).unwrap(),
-                "0207fb0010010209",
+                "purge",
+                codec::encode(&Purge { key: b"k".to_vec(), metadata: b"who".to_vec(), versions: 3, is_done: true })
+                    .unwrap(),
+                "016b0377686f0301",
             ),
             ("garbage", codec::encode(&Garbage { to_lsn: u64::MAX }).unwrap(), "fdffffffffffffffff"),
             (

@@ -60,7 +60,7 @@ impl<'a> Maps<'a> {
     }
 
     /// Whether the map of `root` has this node at `level`; `key` is the smallest one in it.
-    fn has(&mut self, root: &Root, id: NodeId, level: u8, key: &[u8]) -> Result<bool, Error> {
+    pub(super) fn has(&mut self, root: &Root, id: NodeId, level: u8, key: &[u8]) -> Result<bool, Error> {
         let Root::Stored(top) = root else { return Ok(false) };
         if top.id == id {
             return Ok(true);

@@ -1,6 +1,6 @@
 //! What the collector is about to remove, in commits of a bounded size.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -30,6 +30,8 @@ pub(super) struct Batch<'a> {
     /// What was removed.
     removed: Collected,
     newest: Option<Ticket>,
+    /// Branches of which versions were removed, which the view still shows.
+    touched: BTreeSet<BranchId>,
 }
 
 impl<'a> Batch<'a> {
@@ -43,6 +45,7 @@ impl<'a> Batch<'a> {
             pending: Collected::default(),
             removed: Collected::default(),
             newest: None,
+            touched: BTreeSet::new(),
         }
     }
 
@@ -89,6 +92,15 @@ impl<'a> Batch<'a> {
             self.pending.nodes += 1;
         }
         Ok(())
+    }
+
+    /// Whether versions of this branch were removed since the view was opened.
+    pub(super) fn has_touched(&self, branch: BranchId) -> bool {
+        self.touched.contains(&branch)
+    }
+
+    pub(super) fn touch(&mut self, branch: BranchId) {
+        self.touched.insert(branch);
     }
 
     pub(super) fn count(&mut self, count: impl FnOnce(&mut Collected)) {

@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use super::{Flow, batch::Batch};
 use crate::{
-    BranchId, Lsn,
     codec::{self, key, key::NodeId, record},
     error::Error,
     store::{Direction, KeyRange},
@@ -24,10 +23,7 @@ pub(super) fn work(batch: &mut Batch<'_>, place: &mut Option<Bytes>) -> Result<F
         *place = Some(key.clone());
         let (list, _) = codec::open::<record::Unneeded>(&key, &value)?;
         let (namespace, _) = key::node_of(&key).ok_or_else(|| Error::corrupt(&key, "key of a list is too short"))?;
-        let is_open = list
-            .purged
-            .is_some_and(|(owner, lsn)| batch.inner.versions.is_open(BranchId::new(namespace, owner), Lsn::new(lsn)));
-        if is_open {
+        if list.purged && batch.inner.versions.is_any_outdated_open(namespace)? {
             batch.count_look();
             continue;
         }

@@ -52,12 +52,16 @@ mod batch;
 mod cut;
 mod lists;
 mod namespaces;
+mod purge;
 mod versions;
 
 use bytes::Bytes;
 
-pub use self::background::{BackgroundCollector, CollectorStatus, Pace};
 use self::batch::Batch;
+pub use self::{
+    background::{BackgroundCollector, CollectorStatus, Pace},
+    purge::{Purge, Purged},
+};
 use crate::{
     Engine,
     engine::Inner,

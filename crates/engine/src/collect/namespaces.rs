@@ -6,7 +6,7 @@ use super::{Flow, batch::Batch};
 use crate::{NamespaceId, codec::key, error::Error, store::Direction};
 
 /// All kinds of keys that a namespace has, apart from its own record, which went when it was deleted.
-const TAGS: &[u8] = b"abdgpqrtuvwx";
+const TAGS: &[u8] = b"abdegpqrtuvwx";
 
 /// Removes some, or all, of it.
 pub(super) fn wipe(batch: &mut Batch<'_>, namespace: NamespaceId, note: &Bytes) -> Result<Flow, Error> {

@@ -77,6 +77,10 @@ struct Known {
 
 impl Note {
     fn work(self, batch: &mut Batch<'_>) -> Result<Flow, Error> {
+        if batch.has_touched(self.id) {
+            // The view shows versions that are gone.
+            return Ok(Flow::Stale);
+        }
         let Some(known) = self.look_up(batch)? else {
             batch.depends_on(KeyRange::key(self.key.clone()));
             batch.remove(self.key, self.value_bytes);
@@ -194,11 +198,13 @@ impl Note {
                 return Err(error);
             }
         };
+        batch.depends_on(KeyRange::key(key.clone()));
         // Nobody may refer to it from now on, or change a version beside it.
         batch.depends_on(key::references(self.id, lsn, lsn));
         for neighbour in &neighbours {
             batch.depends_on(KeyRange::key(key::version(neighbour.owner, neighbour.lsn)));
         }
+        batch.touch(self.id);
         batch.remove(key.clone(), value.len());
         batch.remove_if_there(key::instant(self.id, version.micros, lsn))?;
         batch.count(|removed| removed.versions += 1);

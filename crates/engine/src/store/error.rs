@@ -99,9 +99,4 @@ impl StoreError {
     pub fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action: action.into(), source: Arc::new(source) }
     }
-
-    /// The error that later callers get after this one.
-    pub(crate) fn poison(&self) -> Self {
-        Self::Poisoned { cause: Arc::new(self.clone()) }
-    }
 }

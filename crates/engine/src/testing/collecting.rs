@@ -1,13 +1,16 @@
 //! Pins, open versions, retention and garbage collection among the random work.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::{
     model::{ModelBranch, ModelVersion},
-    steps::{Run, Where, check_version},
+    steps::{Run, Where, check_version, key, value},
 };
 use crate::{Error, NamespaceId, Step, Version};
 
@@ -129,6 +132,24 @@ impl Run {
             prop_assert!(least <= found.first_lsn && found.first_lsn <= most, "nothing of the window is cut off");
             branch.versions.retain(|version| version.lsn >= found.first_lsn);
             prop_assert_eq!((found.first_lsn, found.first_time), (branch.versions[0].lsn, branch.versions[0].time));
+        }
+        self.check_kept()
+    }
+
+    pub(super) fn purge(&mut self, number: u16, replacement: Option<u8>) -> Result<(), TestCaseError> {
+        let (key, replacement) = (key(number), replacement.map(|bytes| value(number, bytes.into())));
+        self.engine()?.purge(NamespaceId::SYSTEM, &key, replacement.as_deref(), b"why")?;
+        let present = |branch: &ModelBranch| branch.head().map.get(&key).cloned();
+        let in_use: BTreeSet<Vec<u8>> = self.branches.iter().filter_map(present).collect();
+        let branches = self.branches.iter_mut().flat_map(|branch| &mut branch.versions);
+        for version in branches.chain(self.kept.pins.values_mut()) {
+            if version.map.get(&key).is_none_or(|value| in_use.contains(value)) {
+                continue;
+            }
+            match &replacement {
+                Some(value) => version.map.insert(key.clone(), value.clone()),
+                None => version.map.remove(&key),
+            };
         }
         self.check_kept()
     }

@@ -53,7 +53,7 @@ pub fn lsn(bytes: &[u8]) {
 pub fn stored(bytes: &[u8]) {
     let Some((kind, payload)) = bytes.split_first() else { return };
     let key = b"key";
-    match kind % 13 {
+    match kind % 14 {
         0 => again::<record::Branch>(payload),
         1 => again::<record::Version>(payload),
         2 => {
@@ -72,6 +72,7 @@ pub fn stored(bytes: &[u8]) {
         10 => again::<record::Unneeded>(payload),
         11 => again::<record::Garbage>(payload),
         12 => again::<record::Detached>(payload),
+        13 => again::<record::Purge>(payload),
         _ => drop(envelope::open(key, &Bytes::copy_from_slice(payload))),
     }
 }

@@ -90,6 +90,13 @@ pub enum Step {
         /// With this budget and for this many steps, or all there is.
         some: Option<(u8, u8)>,
     },
+    /// Takes a key's old values out of all versions.
+    Purge {
+        /// The key's number.
+        key: u16,
+        /// The length of what takes their place, if anything does.
+        replacement: Option<u8>,
+    },
     /// Makes a namespace with a branch of some keys, or deletes the one that was made last.
     Namespace,
     /// Writes or removes a record.
@@ -145,6 +152,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => proptest::option::weighted(0.8, any::<u8>()).prop_map(|millis| Step::Window { millis }),
         2 => proptest::option::of((any::<u8>(), 1..10_u8)).prop_map(|some| Step::Collect { some }),
         1 => Just(Step::Namespace),
+        1 => (0..600_u16, proptest::option::of(any::<u8>()))
+            .prop_map(|(key, replacement)| Step::Purge { key, replacement }),
         2 => (any::<u8>(), proptest::option::weighted(0.7, any::<u8>()))
             .prop_map(|(key, value)| Step::Record { key, value }),
         2 => (-5_000..50_000_i32).prop_map(|micros| Step::Clock { micros }),
@@ -214,7 +223,7 @@ pub(super) fn key(number: u16) -> Vec<u8> {
     format!("{:03}{}", number.wrapping_mul(7_919) % 1_000, "k".repeat(usize::from(number % 13))).into_bytes()
 }
 
-fn value(seed: u16, bytes: u16) -> Vec<u8> {
+pub(super) fn value(seed: u16, bytes: u16) -> Vec<u8> {
     (0..bytes).map(|at| at.wrapping_mul(31).wrapping_add(seed).to_be_bytes()[1]).collect()
 }
 
@@ -261,6 +270,7 @@ impl Run {
             Step::Window { millis } => self.set_window(*millis),
             Step::Collect { some } => self.collect(*some),
             Step::Namespace => self.namespace(),
+            Step::Purge { key, replacement } => self.purge(*key, *replacement),
             Step::Record { key, value } => self.record(*key, *value),
             Step::Clock { micros } => {
                 self.clock.advance(TimeDelta::microseconds(i64::from(*micros)));

@@ -326,7 +326,7 @@ impl NewNodes<'_, '_> {
         let mut lists = Vec::with_capacity(ids.len());
         for (namespace, nodes_of) in ids {
             let list = key::unneeded(namespace, NodeId(nodes_of.first().copied().unwrap_or_default()));
-            let (value, _) = codec::seal(&list, &record::Unneeded { nodes: nodes_of, purged: None })?;
+            let (value, _) = codec::seal(&list, &record::Unneeded { nodes: nodes_of, purged: false })?;
             nodes.push(Write::Create(list.clone(), value));
             lists.push(list);
         }

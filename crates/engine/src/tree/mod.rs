@@ -8,6 +8,7 @@ mod edit;
 mod iter;
 mod node;
 mod nodes;
+mod replace;
 
 pub(crate) use self::{
     diff::{Diff, Map},
@@ -15,13 +16,18 @@ pub(crate) use self::{
     iter::Iter,
     node::{Child, Node},
     nodes::Nodes,
+    replace::{Replacing, Successors, path},
 };
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{NamespaceId, error::Error};
+use crate::{
+    NamespaceId,
+    codec::{self, record},
+    error::Error,
+};
 
 /// How large nodes are. Not part of the format: a reader takes any size.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +46,12 @@ impl Limits {
     /// Makes deep trees of few keys.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) const SMALL: Self = Self { max_bytes: 160, min_bytes: 40, inline_bytes: 60 };
+}
+
+/// Encodes a node.
+fn node_payload(level: u8, entries: &[(Bytes, Bytes)]) -> Result<Vec<u8>, Error> {
+    let entries = entries.iter().map(|(key, payload)| record::Entry { key, payload }).collect();
+    codec::encode(&record::Node { level, entries })
 }
 
 /// The root of a map.

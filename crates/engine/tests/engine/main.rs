@@ -4,11 +4,13 @@
 
 mod bulk;
 mod check;
+mod collect;
 mod crash;
 mod damage;
 mod feed;
 mod isolation;
 mod model;
 mod pins;
+mod purge;
 mod structure;
 mod transactions;

@@ -35,6 +35,7 @@ mod stamp;
 #[cfg(test)]
 pub(crate) mod tests;
 mod threads;
+mod turns;
 
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 

@@ -21,6 +21,7 @@ use super::{
     snapshots,
     space::Space,
     stamp::Stamp,
+    turns::Turns,
 };
 use crate::store::{
     Commit, Direction, KeyRange, Sequence, Snapshot as _, StoreError, Submitted, Ticket, View,
@@ -40,8 +41,7 @@ pub(super) struct Shared<I> {
     sizes: Sizes,
     overlay: Overlay<I>,
     space: Arc<Space>,
-    /// Held while a group is made durable.
-    writer: Mutex<Writer>,
+    writer: Turns<Writer>,
     applying: Applying,
     progress: Mutex<Progress>,
     /// A snapshot may be due, or the end.
@@ -122,7 +122,7 @@ impl<I: Index> Shared<I> {
             disk,
             overlay,
             space,
-            writer: Mutex::new(writer),
+            writer: Turns::new(writer),
             applying: Applying::new(sizes.batch_bytes),
             sizes,
             progress: Mutex::new(progress),
@@ -197,26 +197,17 @@ impl<I: Index> Shared<I> {
     }
 
     /// See [`crate::store::Store::wait`].
-    ///
-    /// Whoever waits alone writes the journal itself: to hand that to a thread and to be woken by it would take a large part of the time of a
-    /// commit.
     pub(super) fn wait(&self, ticket: Ticket) -> Result<(), StoreError> {
-        if let Some(mut writer) = self.writer.try_lock() {
-            self.write_group(&mut writer);
-            drop(writer);
-            // Whoever came meanwhile found the lock taken, and waits for the committing thread: also where there was nothing to write, since
-            // somebody may have added a commit after that was found.
-            self.overlay.call_for_work();
-        }
+        let write_group = |writer: &mut Writer| {
+            self.write_group(writer);
+        };
+        self.writer.take_one(write_group, || self.overlay.call_for_work());
         self.overlay.wait(ticket)
     }
 
     /// Makes commits durable, group by group, until the store is closed or fails: those that come while others are written.
     pub(super) fn commit(&self) -> Result<(), StoreError> {
-        while self.overlay.wait_for_work() {
-            let mut writer = self.writer.lock();
-            while self.write_group(&mut writer) {}
-        }
+        self.writer.take_all(|| self.overlay.wait_for_work(), |writer| self.write_group(writer));
         self.applying.close();
         self.writer.lock().notes.sync()
     }

@@ -1,19 +1,17 @@
 //! Accepted commits on their way to the base, and those who wait for them.
 
-use std::{
-    collections::VecDeque,
-    mem,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, Thread},
-};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::store::{Sequence, StoreError, Write};
+use crate::{
+    store::{Sequence, StoreError, Write},
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+        thread::{self, Thread},
+    },
+};
 
 /// An accepted commit that is not durable yet.
 pub(crate) struct Pending {
@@ -167,7 +165,7 @@ impl Queue {
     /// Fails everything that is not durable and all that would come after it.
     pub(super) fn fail(&self, cause: &StoreError) {
         let mut state = self.state.lock();
-        state.failed.get_or_insert_with(|| cause.poison());
+        state.failed.get_or_insert_with(|| StoreError::Poisoned { cause: Arc::new(cause.clone()) });
         state.waiting.clear();
         state.waiting_bytes = 0;
         self.work.notify_all();
