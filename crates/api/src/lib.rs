@@ -19,6 +19,7 @@
 //! The router expects to run on a multi-threaded tokio runtime: catalog calls wait for the disk on its blocking threads.
 
 mod branches;
+mod console;
 mod databases;
 mod endpoints;
 mod error;
@@ -40,6 +41,8 @@ use offshoot_catalog::Catalog;
 use session::ApiState;
 use std::{sync::Arc, time::Duration};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+
+pub use console::console;
 
 /// Limits that protect the server from its clients.
 #[derive(Clone, Debug)]

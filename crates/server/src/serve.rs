@@ -7,7 +7,7 @@ use crate::{
     first_key, log,
 };
 use axum::Router;
-use offshoot_api::{ApiOptions, router};
+use offshoot_api::{ApiOptions, console, router};
 use offshoot_catalog::Catalog;
 use offshoot_engine::{Engine, MemoryStore, SledOptions, SledStore};
 use rustix::fs::Mode;
@@ -50,7 +50,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     let driver = match options.compute {
         ComputeDriver::None => DriverNone::start(catalog.clone())?,
     };
-    let app = router(catalog, ApiOptions::default());
+    let app = router(catalog, ApiOptions::default()).merge(console());
     let served = runtime.block_on(async {
         let (control, listeners) = store.and_then(|store| listen_for_control(&options.data_dir, store)).unzip();
         let served = serve_until_signal(listener, app, listeners).await;
