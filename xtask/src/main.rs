@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a command line tool speaks to the person who runs it")]
 
 mod bars;
+mod needs;
 mod run;
 mod test;
 
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test [ARGS]   checks that what the tests need is there, then runs them all (ARGS go to `cargo test`)
+  test [ARGS]   gets what the tests need, or names it, then runs them all (ARGS go to `cargo test`)
   bars [ARGS]   measures the speed bars in release mode; fails when one is missed";
 
 fn main() -> ExitCode {

@@ -24,7 +24,8 @@ pub(crate) fn run_cargo(args: &[&str], more: &[String]) -> Result<ExitCode, Stri
     Ok(ExitCode::from(code))
 }
 
-fn workspace() -> &'static Path {
+/// The top of the workspace.
+pub(crate) fn workspace() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)
 }
