@@ -53,6 +53,18 @@ pub(crate) fn all() -> Vec<Need> {
             look: || npm::is_installed("tests/clients"),
             install: Some(|| npm::install("tests/clients")),
         },
+        Need {
+            name: "Chromium",
+            advice: "shows the console; on Debian: apt-get install chromium (OFFSHOOT_CHROMIUM names it where it is not /usr/bin/chromium)",
+            look: || answers(&chromium()),
+            install: Some(|| apt::install(&["chromium"])),
+        },
+        Need {
+            name: "what drives Chromium",
+            advice: "tries the console as a person does; to install it: npm ci --ignore-scripts, in tests/console",
+            look: || npm::is_installed("tests/console"),
+            install: Some(|| npm::install("tests/console")),
+        },
     ]
 }
 
@@ -87,6 +99,11 @@ impl Need {
         let why = why.map_or_else(String::new, |why| format!(" ({why})"));
         Err(format!("  {}: {}{why}", self.name, self.advice))
     }
+}
+
+/// The browser that the console's tests use.
+fn chromium() -> String {
+    std::env::var("OFFSHOOT_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".into())
 }
 
 /// Whether a program can be run.

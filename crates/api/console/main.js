@@ -11,12 +11,16 @@ import { themeButton } from "./lib/theme-button.js";
 import { button, emptyState, errorBox, linkButton, progress } from "./lib/ui.js";
 import signIn from "./views/signin.js";
 
+const projects = () => import("./views/projects.js");
+const branches = () => import("./views/branches.js");
+
+/** Each address with what loads its page; pages are loaded when they are first shown. */
 const PAGES = [
-  ["/", () => import("./views/projects.js")],
-  ["/projects", () => import("./views/projects.js")],
-  ["/projects/:project", () => import("./views/branches.js")],
-  ["/projects/:project/branches", () => import("./views/branches.js")],
-  ["/projects/:project/branches/:branch", () => import("./views/branches.js")],
+  ["/", projects],
+  ["/projects", projects],
+  ["/projects/:project", branches],
+  ["/projects/:project/branches", branches],
+  ["/projects/:project/branches/:branch", branches],
   ["/projects/:project/databases", () => import("./views/databases.js")],
   ["/projects/:project/computes", () => import("./views/computes.js")],
   ["/projects/:project/operations", () => import("./views/operations.js")],
@@ -137,6 +141,6 @@ session.addEventListener("change", () => {
   shown?.frame?.leave.abort();
   show({ moved: "start" });
 });
-start(PAGES.map(([pattern, load]) => [pattern, load]), show);
+start(PAGES, show);
 if (location.pathname === "/" && session.key) go("/projects", { replaces: true });
 else show({ moved: "start" });

@@ -5,13 +5,24 @@
 
 use axum::{
     Router,
+    body::Bytes,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{MethodRouter, get},
 };
+use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
+use std::{io::Write, sync::Arc};
 
 /// A file as it is served.
+struct Served {
+    bytes: &'static [u8],
+    gzipped: Bytes,
+    content_type: HeaderValue,
+    tag: HeaderValue,
+}
+
+/// A file.
 struct Asset {
     name: &'static str,
     bytes: &'static [u8],
@@ -70,10 +81,23 @@ const ASSETS: &[Asset] = assets![
 /// The addresses of pages.
 const PAGES: [&str; 4] = ["/", "/projects", "/projects/{*page}", "/keys"];
 
-const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
-     form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-);
+/// Headers of every file besides those about the file.
+const HEADERS: [(HeaderName, HeaderValue); 7] = [
+    (header::VARY, HeaderValue::from_static("accept-encoding")),
+    // Kept, but asked about each time: an upgraded server's pages and modules must fit each other.
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+             form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+        ),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+];
 
 /// Builds the console's routes: `/`, `/projects/…` and `/keys` are pages, and below `/console/` is what they load.
 ///
@@ -87,47 +111,69 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
 /// # }
 /// ```
 pub fn console() -> Router {
-    let mut router = Router::new();
-    for page in PAGES {
-        router = router.route(page, get(|headers: HeaderMap| async move { serve(&DOCUMENT, &headers) }));
-    }
-    for asset in ASSETS {
-        let at = format!("/console/{}", asset.name);
-        router = router.route(&at, get(move |headers: HeaderMap| async move { serve(asset, &headers) }));
-    }
-    router
+    let document = serving(&DOCUMENT);
+    let pages = PAGES.iter().fold(Router::new(), |router, page| router.route(page, document.clone()));
+    ASSETS.iter().fold(pages, |router, asset| router.route(&format!("/console/{}", asset.name), serving(asset)))
 }
 
-/// Answers with a file, or with 304 to a browser that has it already.
-fn serve(asset: &Asset, request: &HeaderMap) -> Response {
-    let tag = asset.tag();
-    let known = request.get_all(header::IF_NONE_MATCH).iter().any(|known| matches(known, &tag));
-    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { asset.bytes.into_response() };
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, asset.content_type());
-    headers.insert(header::ETAG, tag);
-    // Kept, but asked about each time: an upgraded server's pages and modules must fit each other.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
-    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
-    response
+fn serving(asset: &Asset) -> MethodRouter {
+    let served = Arc::new(Served::new(asset));
+    get(move |headers: HeaderMap| async move { served.answer(&headers) })
+}
+
+impl Served {
+    fn new(asset: &Asset) -> Served {
+        Served { bytes: asset.bytes, gzipped: gzip(asset.bytes), content_type: asset.content_type(), tag: asset.tag() }
+    }
+
+    /// The file, or 304 to a browser that has it already.
+    fn answer(&self, request: &HeaderMap) -> Response {
+        let known = request.get_all(header::IF_NONE_MATCH).iter().any(|known| matches(known, &self.tag));
+        let mut response = if known {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else if takes_gzip(request) {
+            ([(header::CONTENT_ENCODING, "gzip")], self.gzipped.clone()).into_response()
+        } else {
+            self.bytes.into_response()
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, self.content_type.clone());
+        headers.insert(header::ETAG, self.tag.clone());
+        for (name, value) in HEADERS {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+fn takes_gzip(request: &HeaderMap) -> bool {
+    let accepted = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|coding| {
+        let (coding, quality) = coding.split_once(';').unwrap_or((coding, ""));
+        coding.trim().eq_ignore_ascii_case("gzip") && quality.trim() != "q=0"
+    })
+}
+
+fn gzip(bytes: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing to memory cannot fail.
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.unwrap_or_default().into()
 }
 
 /// Whether one of the tags in an `If-None-Match` header is `tag`.
 fn matches(known: &HeaderValue, tag: &HeaderValue) -> bool {
     let (Ok(known), Ok(tag)) = (known.to_str(), tag.to_str()) else { return false };
-    known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    known.split(',').map(str::trim).any(|known| known == "*" || known == tag)
 }
 
 impl Asset {
+    /// The file's entity tag: a weak one, for it is the same whether the file is sent compressed or not.
     fn tag(&self) -> HeaderValue {
         let digest = Sha256::digest(self.bytes);
         let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         // Hexadecimal digits in quotes are always a valid header value.
-        HeaderValue::from_str(&format!("\"{hex}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+        HeaderValue::from_str(&format!("W/\"{hex}\"")).unwrap_or(HeaderValue::from_static("W/\"\""))
     }
 
     fn content_type(&self) -> HeaderValue {
@@ -149,10 +195,12 @@ mod tests {
         body::{Body, to_bytes},
         http::{Method, Request},
     };
+    use flate2::read::GzDecoder;
     use std::{
         collections::BTreeSet,
         error::Error,
         fs,
+        io::Read,
         path::{Path, PathBuf},
     };
     use tower::ServiceExt;
@@ -204,8 +252,8 @@ mod tests {
     async fn a_browser_that_has_a_file_does_not_get_it_again() -> TestResult {
         let first = get_page("/console/main.js").await?;
         let tag = first.headers()[header::ETAG].clone();
-        let weak = format!("\"other\", W/{}", tag.to_str()?);
-        for known in [tag, weak.parse()?, "*".parse()?] {
+        let several = format!("\"other\", {}", tag.to_str()?);
+        for known in [tag, several.parse()?, "*".parse()?] {
             let request = Request::get("/console/main.js").header(header::IF_NONE_MATCH, known);
             let again = ask(request.body(Body::empty())?).await?;
             assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
@@ -213,6 +261,26 @@ mod tests {
         }
         let other = Request::get("/console/main.js").header(header::IF_NONE_MATCH, "\"other\"");
         assert_eq!(ask(other.body(Body::empty())?).await?.status(), StatusCode::OK);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn files_are_compressed_for_those_who_take_that() -> TestResult {
+        for (accepted, compressed) in
+            [("gzip, br", true), ("deflate, GZIP;q=0.5", true), ("gzip;q=0", false), ("br", false)]
+        {
+            let request = Request::get("/console/style.css").header(header::ACCEPT_ENCODING, accepted);
+            let response = ask(request.body(Body::empty())?).await?;
+            assert_eq!(response.headers().contains_key(header::CONTENT_ENCODING), compressed, "{accepted}");
+            let sent = to_bytes(response.into_body(), usize::MAX).await?;
+            let mut text = Vec::new();
+            if compressed {
+                GzDecoder::new(&sent[..]).read_to_end(&mut text)?;
+            } else {
+                text.extend_from_slice(&sent);
+            }
+            assert_eq!(text, include_bytes!("../console/style.css"));
+        }
         Ok(())
     }
 

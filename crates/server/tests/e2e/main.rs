@@ -5,6 +5,7 @@
 mod backup;
 mod check;
 mod common;
+mod console;
 mod control;
 mod lifecycle;
 mod refusals;
