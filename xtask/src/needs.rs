@@ -41,31 +41,56 @@ pub(crate) fn all() -> Vec<Need> {
             look: || answers("cc"),
             install: None,
         },
-        Need {
-            name: "Node.js 20.19 or newer, with npm",
-            advice: "runs the API's clients; install it from https://nodejs.org, or where the system's is new enough: apt-get install nodejs npm",
-            look: npm::node_is_there,
-            install: Some(|| apt::install(&["nodejs", "npm"])),
-        },
+        node(),
         Need {
             name: "the API's clients",
             advice: "are tested against the server; to install them: npm ci --ignore-scripts, in tests/clients",
             look: || npm::is_installed("tests/clients"),
             install: Some(|| npm::install("tests/clients")),
         },
-        Need {
-            name: "Chromium",
-            advice: "shows the console; on Debian: apt-get install chromium (OFFSHOOT_CHROMIUM names it where it is not /usr/bin/chromium)",
-            look: || answers(&chromium()),
-            install: Some(|| apt::install(&["chromium"])),
-        },
-        Need {
-            name: "what drives Chromium",
-            advice: "tries the console as a person does; to install it: npm ci --ignore-scripts, in tests/console",
-            look: || npm::is_installed("tests/console"),
-            install: Some(|| npm::install("tests/console")),
-        },
+        chromium(),
+        console(),
     ]
+}
+
+/// What runs JavaScript outside of a browser.
+pub(crate) fn node() -> Need {
+    Need {
+        name: "Node.js 20.19 or newer, with npm",
+        advice: "runs the API's clients and the console's tests; install it from https://nodejs.org, or where the system's is new enough: apt-get install nodejs npm",
+        look: npm::node_is_there,
+        install: Some(|| apt::install(&["nodejs", "npm"])),
+    }
+}
+
+/// The browser that the console is tried in.
+pub(crate) fn chromium() -> Need {
+    Need {
+        name: "Chromium",
+        advice: "shows the console; on Debian: apt-get install chromium (OFFSHOOT_CHROMIUM names it where it is not /usr/bin/chromium)",
+        look: || answers(&browser()),
+        install: Some(|| apt::install(&["chromium"])),
+    }
+}
+
+/// The packages of `tests/console`.
+pub(crate) fn console() -> Need {
+    Need {
+        name: "what drives Chromium",
+        advice: "tries the console as a person does; to install it: npm ci --ignore-scripts, in tests/console",
+        look: || npm::is_installed("tests/console"),
+        install: Some(|| npm::install("tests/console")),
+    }
+}
+
+/// What makes the pictures of the documents small.
+pub(crate) fn pngquant() -> Need {
+    Need {
+        name: "pngquant",
+        advice: "makes the pictures small; on Debian: apt-get install pngquant",
+        look: || answers("pngquant"),
+        install: Some(|| apt::install(&["pngquant"])),
+    }
 }
 
 /// Gets what is missing and can be got.
@@ -101,8 +126,8 @@ impl Need {
     }
 }
 
-/// The browser that the console's tests use.
-fn chromium() -> String {
+/// The program that shows the console.
+fn browser() -> String {
     std::env::var("OFFSHOOT_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".into())
 }
 

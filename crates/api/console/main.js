@@ -129,8 +129,11 @@ function markCurrent() {
   for (const link of shown.frame.sections?.querySelectorAll("a") ?? []) {
     const url = new URL(link.href);
     const here = location.pathname === url.pathname || (url.pathname.endsWith("/branches") && /^\/projects\/[^/]+(\/branches.*)?$/.test(location.pathname));
-    if (here) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (here) {
+      link.setAttribute("aria-current", "page");
+      // On a narrow screen the sections lie side by side, and some out of sight.
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else link.removeAttribute("aria-current");
     if (!/\/(users|databases|branches.*)$/.test(url.pathname)) continue;
     if (url.pathname.includes("/branches")) link.href = path`/projects/${params.project}/branches` + (branch ? path`/${branch}` : "");
     else link.href = url.pathname + (branch ? path`?branch=${branch}` : "");

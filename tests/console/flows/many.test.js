@@ -2,27 +2,15 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { manyBranches } from "../lib/furnish.js";
 import { suite } from "../lib/suite.js";
 
 const BRANCHES = 5000;
 const ELEMENTS_MAX = 2000;
-const AT_ONCE = 16;
 
 let project;
 
-const shared = suite({ args: ["--store", "memory"], prepare: async () => {
-  project = await shared.project("many");
-  const parents = [project.main];
-  let made = 1;
-  const work = async () => {
-    while (made < BRANCHES) {
-      made += 1;
-      const parent = parents[made % 3 === 0 ? Math.floor((made * 7919) % parents.length) : 0];
-      parents.push((await project.branch(`branch-${made}`, { parent_id: parent })).id);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-} });
+const shared = suite({ args: ["--store", "memory"], prepare: async () => (project = await manyBranches(shared.api, BRANCHES)) });
 
 const drawn = (page) => page.evaluate(() => document.querySelectorAll("*").length);
 

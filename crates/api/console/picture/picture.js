@@ -120,7 +120,7 @@ export class Picture {
     this.#window.style.transform = `translateY(${first * ROW}px)`;
     this.#svg.setAttribute("height", String(Math.max((last - first) * ROW, height - first * ROW)));
     const seen = this.#rows.slice(first, last);
-    const above = new Set(this.#selected ? lineage(this.#state.byId, this.#selected).slice(1) : []);
+    const above = this.#inherited();
     replace(this.#labels, seen.map((row, index) => this.#label(row, first + index, above)));
     this.#svg.replaceChildren(...this.#lines(first, last, above));
     this.#drawAxis();
@@ -128,6 +128,12 @@ export class Picture {
     if (selected >= first && selected < last) this.#scroller.setAttribute("aria-activedescendant", rowId(this.#selected));
     else this.#scroller.removeAttribute("aria-activedescendant");
     if (this.#search === "" || seen.length < 200) this.#histories.want(seen.map((row) => row.branch));
+  }
+
+  /** The branches that the selected one comes from, each with where on it the one below began: up to there, its history is inherited. */
+  #inherited() {
+    const ids = this.#selected ? lineage(this.#state.byId, this.#selected) : [];
+    return new Map(ids.slice(1).map((id, index) => [id, beginning(this.#state.byId.get(ids[index]), this.#axis)]));
   }
 
   /** The scale that shows everything. */
@@ -214,7 +220,8 @@ export class Picture {
       const y = middle(index);
       const end = this.#axis === "time" ? Math.min(this.#x(Date.now()), right) : Math.max(this.#x(this.#end(branch)), x + (row.parent >= 0 ? BEND : 0) + 8);
       const bend = row.parent >= 0 ? `M${x} ${y - BEND}Q${x} ${y} ${x + BEND} ${y}` : `M${x} ${y}`;
-      paths[kind].push(`${bend}H${Math.max(end, x + BEND)}`);
+      paths[kind === "above" ? "plain" : kind].push(`${bend}H${Math.max(end, x + BEND)}`);
+      if (kind === "above") paths.above.push(`${bend}H${this.#x(above.get(branch.id))}`);
       this.#mark(marks, this.#histories.of(branch) ?? [], y);
     }
     const stemPath = (kind) => [...stems[kind]].map(([x, [from, to]]) => `M${x} ${from}V${to}`);
@@ -235,8 +242,8 @@ export class Picture {
     for (const version of versions) {
       const x = Math.round(this.#at(version));
       const kind = changeKind(version.action);
-      if (x < 0 || x > this.#scale.width + 2 * MARGIN || seen.has(`${kind}${x >> 2}`)) continue;
-      seen.add(`${kind}${x >> 2}`);
+      if (x < 0 || x > this.#scale.width + 2 * MARGIN || seen.has(`${kind}${x >> 3}`)) continue;
+      seen.add(`${kind}${x >> 3}`);
       marks[kind].push(kind === "added" ? `M${x - 4} ${y + 3}l4 -7 4 7z` : kind === "removed" ? `M${x - 4} ${y - 3}l4 7 4 -7z` : `M${x - 3.5} ${y}a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0z`);
     }
   }

@@ -44,7 +44,7 @@ export async function restoreBranch(state, branch, { source = branch, point = HE
   const keep = h("input", { type: "text", maxlength: "256", autocomplete: "off", spellcheck: "false", value: backupName(branch) });
   const credentials = h("input", { type: "checkbox" });
   const needsPoint = () => picker.value === branch && where.value?.kind === "head";
-  const verdict = h("p", { class: "wrong", role: "status" });
+  const verdict = h("p", { class: "hint", role: "status" });
   const restored = await openForm("Restore branch", {
     content: [
       h("p", {}, h("strong", {}, name(branch.name)), " gets other users and databases. Its id, its name and its computes stay, and what it has now is kept as a branch of its own."),

@@ -109,8 +109,7 @@ async function userList({ state, branch }) {
     since?.error && errorBox(since.error),
     table(`Users of ${branch.name}`, [
       { label: "Name", cell: (role) => [name(role.name), role.protected && badge("protected")] },
-      { label: "Origin", cell: origin },
-      { label: "Changed", cell: (role) => time(role.updated_at), kind: "when" },
+      { label: "Origin", cell: (role) => h("span", { title: `Changed ${role.updated_at}` }, origin(role)) },
     ], roles),
     removed.length > 0 && h("p", {}, h("span", { class: "mark removed" }), "Removed here: ", removed.map((role, index) => [index > 0 && ", ", name(role)])),
     h("p", {}, h("a", { href: `/projects/${encodeURIComponent(branch.project_id)}/settings/users?branch=${encodeURIComponent(branch.id)}` }, "Manage the users of this branch")),
