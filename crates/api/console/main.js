@@ -132,7 +132,8 @@ function markCurrent() {
     if (here) {
       link.setAttribute("aria-current", "page");
       // On a narrow screen the sections lie side by side, and some out of sight.
-      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+      const strip = shown.frame.sections;
+      strip.scrollLeft = link.offsetLeft - (strip.clientWidth - link.offsetWidth) / 2;
     } else link.removeAttribute("aria-current");
     if (!/\/(users|databases|branches.*)$/.test(url.pathname)) continue;
     if (url.pathname.includes("/branches")) link.href = path`/projects/${params.project}/branches` + (branch ? path`/${branch}` : "");

@@ -196,12 +196,12 @@ export class Picture {
   #lines(first, last, above) {
     const middle = (row) => (row - first + 0.5) * ROW;
     const right = this.#scale.width + 2 * MARGIN;
-    const paths = { plain: [], above: [], selected: [] };
+    const paths = { before: [], plain: [], above: [], selected: [] };
     const kindOf = (branch) => (branch.id === this.#selected?.id ? "selected" : above.has(branch.id) ? "above" : "plain");
     const marks = { added: [], removed: [], changed: [] };
     const dots = new Map();
     // The stems of branches whose parent is above and whose row is in view or below: one for each pixel.
-    const stems = { plain: new Map(), above: new Map(), selected: new Map() };
+    const stems = { before: new Map(), plain: new Map(), above: new Map(), selected: new Map() };
 
     for (let index = 0; index < this.#rows.length; index += 1) {
       const row = this.#rows[index];
@@ -220,7 +220,11 @@ export class Picture {
       const y = middle(index);
       const end = this.#axis === "time" ? Math.min(this.#x(Date.now()), right) : Math.max(this.#x(this.#end(branch)), x + (row.parent >= 0 ? BEND : 0) + 8);
       const bend = row.parent >= 0 ? `M${x} ${y - BEND}Q${x} ${y} ${x + BEND} ${y}` : `M${x} ${y}`;
-      paths[kind === "above" ? "plain" : kind].push(`${bend}H${Math.max(end, x + BEND)}`);
+      // Of a branch that began with the past, what lies between that point and its creation is drawn faintly.
+      const born = this.#axis === "time" && row.parent >= 0 ? Math.min(this.#x(Date.parse(branch.created_at)), right) : x;
+      const begins = born > x + 2 * BEND ? `M${born} ${y}` : bend;
+      if (begins !== bend) paths.before.push(`${bend}H${born}`);
+      paths[kind === "above" ? "plain" : kind].push(`${begins}H${Math.max(end, x + BEND)}`);
       if (kind === "above") paths.above.push(`${bend}H${this.#x(above.get(branch.id))}`);
       this.#mark(marks, this.#histories.of(branch) ?? [], y);
     }
@@ -229,7 +233,7 @@ export class Picture {
     return [
       band >= first && band < last && s("rect", { class: "band", x: 0, y: (band - first) * ROW, width: right, height: ROW }),
       ...this.#scale.marks().map((mark) => s("line", { class: "grid", x1: MARGIN + mark.x, x2: MARGIN + mark.x, y1: 0, y2: "100%" })),
-      ...["plain", "above", "selected"].map((kind) => s("path", { class: `branch ${kind}`, d: [...stemPath(kind), ...paths[kind]].join("") })),
+      ...["before", "plain", "above", "selected"].map((kind) => s("path", { class: `branch ${kind}`, d: [...stemPath(kind), ...paths[kind]].join("") })),
       ...[...dots.values()].slice(0, 400).map((dot) => s("circle", { class: `fork ${dot.kind}`, cx: dot.x, cy: dot.y, r: 3.5 })),
       ...Object.entries(marks).map(([kind, d]) => s("path", { class: `marks ${kind}`, d: d.join("") })),
       this.#pickedMark(first, middle),
