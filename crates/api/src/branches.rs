@@ -1,10 +1,12 @@
 //! Branches: `/projects/{project_id}/branches`.
 
+mod list;
+
 use crate::{
     databases::{self, DatabaseBody},
     endpoints::{self, EndpointBody, KindBody},
     error::{ApiError, Code},
-    input::{JsonBody, PathParams},
+    input::{JsonBody, PathParams, QueryParams},
     operations::{self, OperationBody},
     projects::SOURCE,
     roles::{self, RoleBody},
@@ -12,28 +14,32 @@ use crate::{
     time::{self, Timestamp},
 };
 use axum::{
-    Json, Router,
+    Json,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::get,
 };
+use list::{BranchPagination, ListParams, SearchParams};
 use offshoot_catalog::{Branch, BranchId, Caller, Catalog, EndpointSpec, NewBranch, ProjectId};
 use offshoot_engine::{Lsn, Point};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// How many roles, and how many databases, the answer to a creation lists.
 /// Of a larger branch it lists none, so that creating one takes the same time however large its parent is.
 const LISTED_MAX: usize = 100;
 
-pub(crate) fn routes() -> Router<ApiState> {
-    Router::new()
-        .route("/projects/{project_id}/branches", get(branch_list).post(branch_create))
-        .route("/projects/{project_id}/branches/{branch_id}", get(branch_get).delete(branch_delete))
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(branch_list, branch_create))
+        .routes(routes!(branch_count))
+        .routes(routes!(branch_get, branch_delete))
 }
 
 /// A branch in an answer. What Offshoot does not meter is 0.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Branch)]
 pub(crate) struct BranchBody {
     id: String,
     project_id: String,
@@ -90,33 +96,42 @@ impl From<Branch> for BranchBody {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct BranchesBody {
     branches: Vec<BranchBody>,
     /// Required on the wire; Offshoot has no annotations.
     annotations: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pagination: Option<BranchPagination>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+struct BranchCountBody {
+    count: usize,
+}
+
+#[derive(Serialize, ToSchema)]
 struct BranchOnlyBody {
     branch: BranchBody,
     annotation: AnnotationBody,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Annotation)]
 struct AnnotationBody {
     object: AnnotationObjectBody,
     value: Map<String, Value>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AnnotationObject)]
 struct AnnotationObjectBody {
     #[serde(rename = "type")]
     kind: &'static str,
     id: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct BranchCreatedBody {
     branch: BranchBody,
     endpoints: Vec<EndpointBody>,
@@ -125,25 +140,26 @@ struct BranchCreatedBody {
     databases: Vec<DatabaseBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct BranchChangedBody {
     branch: BranchBody,
     operations: Vec<OperationBody>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 struct BranchCreateRequest {
     branch: Option<BranchCreateFields>,
     endpoints: Option<Vec<EndpointFields>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 struct BranchCreateFields {
     name: Option<String>,
     parent_id: Option<String>,
     parent_lsn: Option<String>,
     parent_timestamp: Option<String>,
     archived: Option<bool>,
+    #[schema(value_type = Option<String>)]
     expires_at: Option<IgnoredAny>,
     init_source: Option<String>,
     protected: Option<bool>,
@@ -168,7 +184,7 @@ impl BranchCreateFields {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct EndpointFields {
     #[serde(rename = "type")]
     kind: KindBody,
@@ -208,14 +224,57 @@ fn point(lsn: Option<&str>, timestamp: Option<&str>) -> Result<Point, ApiError> 
     }
 }
 
+/// Lists the branches of a project; all of them, where no limit is given.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches",
+    operation_id = "listProjectBranches",
+    tag = "Branches",
+    params(ListParams),
+    responses((status = 200, body = BranchesBody))
+)]
 async fn branch_list(
     session: Session,
     PathParams((project,)): PathParams<(ProjectId,)>,
+    QueryParams(params): QueryParams<ListParams>,
 ) -> Result<Json<BranchesBody>, ApiError> {
+    let query = params.read()?;
     let branches = session.run(move |catalog, caller| catalog.branch_list(caller, &project)).await?;
-    Ok(Json(BranchesBody { branches: branches.into_iter().map(Into::into).collect(), annotations: Map::new() }))
+    let page = query.page_of(branches);
+    Ok(Json(BranchesBody {
+        branches: page.branches.into_iter().map(Into::into).collect(),
+        annotations: Map::new(),
+        pagination: page.pagination,
+    }))
 }
 
+/// Counts the branches of a project.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches/count",
+    operation_id = "countProjectBranches",
+    tag = "Branches",
+    params(SearchParams),
+    responses((status = 200, body = BranchCountBody))
+)]
+async fn branch_count(
+    session: Session,
+    PathParams((project,)): PathParams<(ProjectId,)>,
+    QueryParams(params): QueryParams<SearchParams>,
+) -> Result<Json<BranchCountBody>, ApiError> {
+    let branches = session.run(move |catalog, caller| catalog.branch_list(caller, &project)).await?;
+    Ok(Json(BranchCountBody { count: branches.iter().filter(|branch| params.fits(branch)).count() }))
+}
+
+/// Creates a branch that has what its parent has at a point in time.
+#[utoipa::path(
+    post,
+    path = "/projects/{project_id}/branches",
+    operation_id = "createProjectBranch",
+    tag = "Branches",
+    request_body = Option<BranchCreateRequest>,
+    responses((status = 201, body = BranchCreatedBody))
+)]
 async fn branch_create(
     session: Session,
     PathParams((project,)): PathParams<(ProjectId,)>,
@@ -239,6 +298,14 @@ async fn branch_create(
     Ok((StatusCode::CREATED, Json(body)))
 }
 
+/// Shows a branch.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches/{branch_id}",
+    operation_id = "getProjectBranch",
+    tag = "Branches",
+    responses((status = 200, body = BranchOnlyBody))
+)]
 async fn branch_get(
     session: Session,
     PathParams((project, branch)): PathParams<(ProjectId, BranchId)>,
@@ -248,6 +315,14 @@ async fn branch_get(
     Ok(Json(BranchOnlyBody { branch: branch.into(), annotation: AnnotationBody { object, value: Map::new() } }))
 }
 
+/// Deletes a branch with its roles, databases and endpoints.
+#[utoipa::path(
+    delete,
+    path = "/projects/{project_id}/branches/{branch_id}",
+    operation_id = "deleteProjectBranch",
+    tag = "Branches",
+    responses((status = 200, body = BranchChangedBody), (status = 204))
+)]
 async fn branch_delete(
     session: Session,
     PathParams((project, branch)): PathParams<(ProjectId, BranchId)>,

@@ -8,25 +8,26 @@ use crate::{
     time::Timestamp,
 };
 use axum::{
-    Json, Router,
+    Json,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::get,
 };
 use offshoot_catalog::{BranchId, Database, DatabaseChanged, DatabaseName, ProjectId, RoleName};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) fn routes() -> Router<ApiState> {
-    Router::new()
-        .route("/projects/{project_id}/branches/{branch_id}/databases", get(database_list).post(database_create))
-        .route(
-            "/projects/{project_id}/branches/{branch_id}/databases/{database_name}",
-            get(database_get).patch(database_update).delete(database_delete),
-        )
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(database_list, database_create)).routes(routes!(
+        database_get,
+        database_update,
+        database_delete
+    ))
 }
 
 /// A database in an answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Database)]
 pub(crate) struct DatabaseBody {
     id: u64,
     branch_id: String,
@@ -54,17 +55,17 @@ pub(crate) fn bodies(databases: Vec<Database>) -> Vec<DatabaseBody> {
     databases.into_iter().map(Into::into).collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DatabasesBody {
     databases: Vec<DatabaseBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DatabaseOnlyBody {
     database: DatabaseBody,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DatabaseChangedBody {
     database: DatabaseBody,
     operations: Vec<OperationBody>,
@@ -76,23 +77,23 @@ impl From<DatabaseChanged> for DatabaseChangedBody {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct DatabaseCreateRequest {
     database: DatabaseCreateFields,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct DatabaseCreateFields {
     name: String,
     owner_name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct DatabaseUpdateRequest {
     database: DatabaseUpdateFields,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct DatabaseUpdateFields {
     name: Option<String>,
     owner_name: Option<String>,
@@ -101,6 +102,14 @@ struct DatabaseUpdateFields {
 type BranchPath = PathParams<(ProjectId, BranchId)>;
 type DatabasePath = PathParams<(ProjectId, BranchId, DatabaseName)>;
 
+/// Lists the databases of a branch, in order of creation.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches/{branch_id}/databases",
+    operation_id = "listProjectBranchDatabases",
+    tag = "Databases",
+    responses((status = 200, body = DatabasesBody))
+)]
 async fn database_list(
     session: Session,
     PathParams((project, branch)): BranchPath,
@@ -109,6 +118,15 @@ async fn database_list(
     Ok(Json(DatabasesBody { databases: bodies(databases) }))
 }
 
+/// Creates a database.
+#[utoipa::path(
+    post,
+    path = "/projects/{project_id}/branches/{branch_id}/databases",
+    operation_id = "createProjectBranchDatabase",
+    tag = "Databases",
+    request_body = DatabaseCreateRequest,
+    responses((status = 201, body = DatabaseChangedBody))
+)]
 async fn database_create(
     session: Session,
     PathParams((project, branch)): BranchPath,
@@ -121,6 +139,14 @@ async fn database_create(
     Ok((StatusCode::CREATED, Json(changed.into())))
 }
 
+/// Shows a database.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches/{branch_id}/databases/{database_name}",
+    operation_id = "getProjectBranchDatabase",
+    tag = "Databases",
+    responses((status = 200, body = DatabaseOnlyBody))
+)]
 async fn database_get(
     session: Session,
     PathParams((project, branch, name)): DatabasePath,
@@ -129,6 +155,15 @@ async fn database_get(
     Ok(Json(DatabaseOnlyBody { database: database.into() }))
 }
 
+/// Gives a database another name, another owner, or both.
+#[utoipa::path(
+    patch,
+    path = "/projects/{project_id}/branches/{branch_id}/databases/{database_name}",
+    operation_id = "updateProjectBranchDatabase",
+    tag = "Databases",
+    request_body = DatabaseUpdateRequest,
+    responses((status = 200, body = DatabaseChangedBody))
+)]
 async fn database_update(
     session: Session,
     PathParams((project, branch, name)): DatabasePath,
@@ -142,6 +177,14 @@ async fn database_update(
     Ok(Json(changed.into()))
 }
 
+/// Deletes a database.
+#[utoipa::path(
+    delete,
+    path = "/projects/{project_id}/branches/{branch_id}/databases/{database_name}",
+    operation_id = "deleteProjectBranchDatabase",
+    tag = "Databases",
+    responses((status = 200, body = DatabaseChangedBody), (status = 204))
+)]
 async fn database_delete(
     session: Session,
     PathParams((project, branch, name)): DatabasePath,

@@ -3,25 +3,29 @@
 use crate::{
     error::ApiError,
     input::PathParams,
-    projects::{PROVISIONER, PROXY_HOST, REGION_ID, SOURCE},
+    projects::{PROVISIONER, PROXY_HOST, SOURCE},
+    regions::REGION_ID,
     session::{ApiState, Session},
     time::Timestamp,
 };
-use axum::{Json, Router, routing::get};
+use axum::Json;
 use offshoot_catalog::{BranchId, Endpoint, EndpointId, EndpointKind, ProjectId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) fn routes() -> Router<ApiState> {
-    Router::new()
-        .route("/projects/{project_id}/endpoints", get(endpoint_list))
-        .route("/projects/{project_id}/endpoints/{endpoint_id}", get(endpoint_get))
-        .route("/projects/{project_id}/branches/{branch_id}/endpoints", get(endpoint_list_of_branch))
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(endpoint_list))
+        .routes(routes!(endpoint_get))
+        .routes(routes!(endpoint_list_of_branch))
 }
 
 /// `read_write` or `read_only`, in requests and answers.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = EndpointType)]
 pub(crate) enum KindBody {
     ReadWrite,
     ReadOnly,
@@ -46,7 +50,8 @@ impl From<EndpointKind> for KindBody {
 }
 
 /// An endpoint in an answer. What Offshoot does not have is constant.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Endpoint)]
 pub(crate) struct EndpointBody {
     id: String,
     project_id: String,
@@ -108,16 +113,24 @@ pub(crate) fn bodies(endpoints: Vec<Endpoint>) -> Vec<EndpointBody> {
     endpoints.into_iter().map(Into::into).collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct EndpointsBody {
     endpoints: Vec<EndpointBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct EndpointOnlyBody {
     endpoint: EndpointBody,
 }
 
+/// Lists the endpoints of a project, in order of creation.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/endpoints",
+    operation_id = "listProjectEndpoints",
+    tag = "Endpoints",
+    responses((status = 200, body = EndpointsBody))
+)]
 async fn endpoint_list(
     session: Session,
     PathParams((project,)): PathParams<(ProjectId,)>,
@@ -126,6 +139,14 @@ async fn endpoint_list(
     Ok(Json(EndpointsBody { endpoints: bodies(endpoints) }))
 }
 
+/// Lists the endpoints of a branch, in order of creation.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches/{branch_id}/endpoints",
+    operation_id = "listProjectBranchEndpoints",
+    tag = "Endpoints",
+    responses((status = 200, body = EndpointsBody))
+)]
 async fn endpoint_list_of_branch(
     session: Session,
     PathParams((project, branch)): PathParams<(ProjectId, BranchId)>,
@@ -137,6 +158,14 @@ async fn endpoint_list_of_branch(
     }))
 }
 
+/// Shows an endpoint.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/endpoints/{endpoint_id}",
+    operation_id = "getProjectEndpoint",
+    tag = "Endpoints",
+    responses((status = 200, body = EndpointOnlyBody))
+)]
 async fn endpoint_get(
     session: Session,
     PathParams((project, id)): PathParams<(ProjectId, EndpointId)>,

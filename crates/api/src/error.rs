@@ -7,6 +7,7 @@ use axum::{
 use offshoot_catalog as catalog;
 use serde::Serialize;
 use std::{error::Error as StdError, iter::successors};
+use utoipa::ToSchema;
 
 /// Why the HTTP layer itself refuses a request. What the catalog refuses has the catalog's codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,7 @@ pub(crate) enum Code {
     JsonInvalid,
     LsnInvalid,
     MethodNotAllowed,
+    NotImplemented,
     NotSupported,
     PathInvalid,
     PointAmbiguous,
@@ -28,7 +30,7 @@ pub(crate) enum Code {
 
 impl Code {
     #[cfg(test)]
-    pub(crate) const ALL: [Code; 13] = [
+    pub(crate) const ALL: [Code; 14] = [
         Code::BodyInvalid,
         Code::BodyTimeout,
         Code::BodyTooLarge,
@@ -36,6 +38,7 @@ impl Code {
         Code::JsonInvalid,
         Code::LsnInvalid,
         Code::MethodNotAllowed,
+        Code::NotImplemented,
         Code::NotSupported,
         Code::PathInvalid,
         Code::PointAmbiguous,
@@ -54,6 +57,7 @@ impl Code {
             Code::JsonInvalid => "JSON_INVALID",
             Code::LsnInvalid => "LSN_INVALID",
             Code::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            Code::NotImplemented => "NOT_IMPLEMENTED",
             Code::NotSupported => "NOT_SUPPORTED",
             Code::PathInvalid => "PATH_INVALID",
             Code::PointAmbiguous => "POINT_AMBIGUOUS",
@@ -69,6 +73,7 @@ impl Code {
             Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Code::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Code::NotSupported => StatusCode::UNPROCESSABLE_ENTITY,
             Code::RouteNotFound => StatusCode::NOT_FOUND,
             Code::BodyInvalid
@@ -97,11 +102,15 @@ pub(crate) struct ApiError {
     message: String,
 }
 
-/// The body of every answer that is not a success, Neon's `GeneralError`.
-#[derive(Serialize)]
+/// The body of every answer that is not a success.
+#[derive(Serialize, ToSchema)]
+#[schema(as = GeneralError)]
 pub(crate) struct ErrorBody<'a> {
+    /// What the server's log has it under.
     request_id: &'a str,
+    /// For programs: it stays.
     code: &'a str,
+    /// For people: it may get better.
     message: &'a str,
 }
 
@@ -114,6 +123,12 @@ impl ApiError {
     pub(crate) fn internal(detail: &str) -> ApiError {
         tracing::error!(detail, "a request failed");
         ApiError::new(Code::Internal, OURS)
+    }
+
+    /// The refusal of a key's id that is not even a number.
+    pub(crate) fn key_not_found(id: &str) -> ApiError {
+        let message = format!("API key {id:?} not found");
+        ApiError { status: StatusCode::NOT_FOUND, code: "API_KEY_NOT_FOUND", message }
     }
 
     pub(crate) fn body<'a>(&'a self, request_id: &'a str) -> ErrorBody<'a> {

@@ -21,15 +21,22 @@
 mod branches;
 mod console;
 mod databases;
+mod document;
+mod elsewhere;
 mod endpoints;
 mod error;
 mod input;
+mod keys;
 mod operations;
 mod projects;
+mod regions;
 mod request;
 mod roles;
 mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
+mod users;
 
 use axum::{
     Router,
@@ -38,9 +45,11 @@ use axum::{
     routing::get,
 };
 use offshoot_catalog::Catalog;
+use serde_json::Value;
 use session::ApiState;
 use std::{sync::Arc, time::Duration};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+use utoipa_axum::router::OpenApiRouter;
 
 pub use console::console;
 
@@ -59,30 +68,48 @@ impl Default for ApiOptions {
     }
 }
 
-/// Builds the whole HTTP surface: the API below `/api/v2`, and `GET /healthz`.
+/// Builds the whole HTTP surface: the API below `/api/v2`, its document at `/api/v2/openapi.json` with a page to read it at `/docs`, and
+/// `GET /healthz`.
 ///
-/// Every request below `/api/v2` needs `Authorization: Bearer KEY`, whether its path exists or not.
+/// Every other request below `/api/v2` needs `Authorization: Bearer KEY`, whether its path exists or not.
 /// Every refusal has the body `{"request_id", "code", "message"}`.
 pub fn router(catalog: Catalog, options: ApiOptions) -> Router {
+    let (calls, document) = calls().split_for_parts();
     Router::new()
         .route("/healthz", get(healthz))
-        .nest("/api/v2", api(ApiState { catalog, options: Arc::new(options) }))
+        .merge(document::routes(&document::finish(document)))
+        .nest("/api/v2", api(calls, ApiState { catalog, options: Arc::new(options) }))
         .fallback(request::route_not_found)
         .method_not_allowed_fallback(request::method_not_allowed)
         .layer(CatchPanicLayer::custom(request::panicked))
         .layer(middleware::from_fn(request::serve))
 }
 
-fn api(state: ApiState) -> Router {
-    // Answers tell about roles, and some carry a password: no cache may keep any of them.
-    let no_store = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Router::new()
+/// The OpenAPI document of the calls below `/api/v2`, as the server gives it at `/api/v2/openapi.json`.
+pub fn openapi() -> Value {
+    document::finish(calls().into_openapi())
+}
+
+/// All calls, each with its part of the document.
+fn calls() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
         .merge(projects::routes())
         .merge(branches::routes())
         .merge(roles::routes())
         .merge(databases::routes())
         .merge(endpoints::routes())
         .merge(operations::routes())
+        .merge(users::routes())
+        .merge(keys::routes())
+        .merge(regions::routes())
+        .merge(elsewhere::routes())
+}
+
+/// The calls behind what each request meets first: authentication, and the limits of its body.
+fn api(calls: Router<ApiState>, state: ApiState) -> Router {
+    // Answers tell about roles, and some carry a password: no cache may keep any of them.
+    let no_store = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    calls
         .fallback(request::route_not_found)
         .method_not_allowed_fallback(request::method_not_allowed)
         .layer(middleware::from_fn_with_state(state.clone(), input::read_body))

@@ -6,21 +6,22 @@ use crate::{
     session::{ApiState, Session},
     time::Timestamp,
 };
-use axum::{Json, Router, routing::get};
+use axum::Json;
 use offshoot_catalog::{Operation, OperationId, ProjectId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1000;
 
-pub(crate) fn routes() -> Router<ApiState> {
-    Router::new()
-        .route("/projects/{project_id}/operations", get(operation_list))
-        .route("/projects/{project_id}/operations/{operation_id}", get(operation_get))
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(operation_list)).routes(routes!(operation_get))
 }
 
 /// An operation in an answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Operation)]
 pub(crate) struct OperationBody {
     id: String,
     project_id: String,
@@ -63,7 +64,7 @@ pub(crate) fn bodies(operations: Vec<Operation>) -> Vec<OperationBody> {
     operations.into_iter().map(Into::into).collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct OperationsBody {
     operations: Vec<OperationBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,22 +72,32 @@ struct OperationsBody {
 }
 
 /// Where the next page begins, as projects and operations have it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Pagination {
     pub(crate) cursor: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct OperationOnlyBody {
     operation: OperationBody,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct PageParams {
     cursor: Option<String>,
     limit: Option<usize>,
 }
 
+/// Lists the operations of a project, newest first.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/operations",
+    operation_id = "listProjectOperations",
+    tag = "Operations",
+    params(PageParams),
+    responses((status = 200, body = OperationsBody))
+)]
 async fn operation_list(
     session: Session,
     PathParams((project,)): PathParams<(ProjectId,)>,
@@ -102,6 +113,14 @@ async fn operation_list(
     }))
 }
 
+/// Shows an operation.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/operations/{operation_id}",
+    operation_id = "getProjectOperation",
+    tag = "Operations",
+    responses((status = 200, body = OperationOnlyBody))
+)]
 async fn operation_get(
     session: Session,
     PathParams((project, id)): PathParams<(ProjectId, OperationId)>,

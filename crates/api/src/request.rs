@@ -14,6 +14,8 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where Neon's clients look for it.
+const X_NEON_RET_REQUEST_ID: HeaderName = HeaderName::from_static("x-neon-ret-request-id");
 const REQUEST_ID_MAX_BYTES: usize = 64;
 
 /// The request's id: the caller's own where it is a sane one, else a new UUID.
@@ -77,6 +79,7 @@ fn finish(mut response: Response, id: &RequestId) -> Response {
         *response.body_mut() = body;
     }
     response.headers_mut().insert(X_REQUEST_ID, id.0.clone());
+    response.headers_mut().insert(X_NEON_RET_REQUEST_ID, id.0.clone());
     response
 }
 
@@ -89,10 +92,7 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
 /// Answers a path that no route has.
 pub(crate) async fn route_not_found(OriginalUri(uri): OriginalUri) -> ApiError {
     let path = uri.path();
-    ApiError::new(
-        Code::RouteNotFound,
-        format!("there is nothing at {path}; the API's paths begin with /api/v2/projects"),
-    )
+    ApiError::new(Code::RouteNotFound, format!("there is nothing at {path}; /api/v2/openapi.json lists what there is"))
 }
 
 /// Answers a method that the path's route does not have.

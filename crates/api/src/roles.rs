@@ -8,27 +8,26 @@ use crate::{
     time::Timestamp,
 };
 use axum::{
-    Json, Router,
+    Json,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use offshoot_catalog::{BranchId, ProjectId, Role, RoleChanged, RoleLogin, RoleName};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) fn routes() -> Router<ApiState> {
-    Router::new()
-        .route("/projects/{project_id}/branches/{branch_id}/roles", get(role_list).post(role_create))
-        .route("/projects/{project_id}/branches/{branch_id}/roles/{role_name}", get(role_get).delete(role_delete))
-        .route(
-            "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reset_password",
-            post(role_reset_password),
-        )
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(role_list, role_create))
+        .routes(routes!(role_get, role_delete))
+        .routes(routes!(role_reset_password))
 }
 
 /// A role in an answer. It has no `Debug`, because it may carry a password.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Role)]
 pub(crate) struct RoleBody {
     branch_id: String,
     name: String,
@@ -68,17 +67,17 @@ pub(crate) fn bodies(roles: Vec<Role>) -> Vec<RoleBody> {
     roles.into_iter().map(Into::into).collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RolesBody {
     roles: Vec<RoleBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RoleOnlyBody {
     role: RoleBody,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RoleChangedBody {
     role: RoleBody,
     operations: Vec<OperationBody>,
@@ -93,12 +92,12 @@ impl From<RoleChanged> for RoleChangedBody {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct RoleCreateRequest {
     role: RoleCreateFields,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct RoleCreateFields {
     name: String,
     #[serde(default)]
@@ -108,11 +107,28 @@ struct RoleCreateFields {
 type BranchPath = PathParams<(ProjectId, BranchId)>;
 type RolePath = PathParams<(ProjectId, BranchId, RoleName)>;
 
+/// Lists the roles of a branch, in order of creation.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches/{branch_id}/roles",
+    operation_id = "listProjectBranchRoles",
+    tag = "Roles",
+    responses((status = 200, body = RolesBody))
+)]
 async fn role_list(session: Session, PathParams((project, branch)): BranchPath) -> Result<Json<RolesBody>, ApiError> {
     let roles = session.run(move |catalog, caller| catalog.role_list(caller, &project, &branch)).await?;
     Ok(Json(RolesBody { roles: bodies(roles) }))
 }
 
+/// Creates a role. The answer has its password.
+#[utoipa::path(
+    post,
+    path = "/projects/{project_id}/branches/{branch_id}/roles",
+    operation_id = "createProjectBranchRole",
+    tag = "Roles",
+    request_body = RoleCreateRequest,
+    responses((status = 201, body = RoleChangedBody))
+)]
 async fn role_create(
     session: Session,
     PathParams((project, branch)): BranchPath,
@@ -125,6 +141,14 @@ async fn role_create(
     Ok((StatusCode::CREATED, Json(changed.into())))
 }
 
+/// Shows a role, without its password.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches/{branch_id}/roles/{role_name}",
+    operation_id = "getProjectBranchRole",
+    tag = "Roles",
+    responses((status = 200, body = RoleOnlyBody))
+)]
 async fn role_get(
     session: Session,
     PathParams((project, branch, name)): RolePath,
@@ -134,6 +158,14 @@ async fn role_get(
     }))
 }
 
+/// Deletes a role.
+#[utoipa::path(
+    delete,
+    path = "/projects/{project_id}/branches/{branch_id}/roles/{role_name}",
+    operation_id = "deleteProjectBranchRole",
+    tag = "Roles",
+    responses((status = 200, body = RoleChangedBody), (status = 204))
+)]
 async fn role_delete(session: Session, PathParams((project, branch, name)): RolePath) -> Result<Response, ApiError> {
     Ok(match session.run(move |catalog, caller| catalog.role_delete(caller, &project, &branch, &name)).await? {
         Some(changed) => Json(RoleChangedBody::from(changed)).into_response(),
@@ -141,6 +173,14 @@ async fn role_delete(session: Session, PathParams((project, branch, name)): Role
     })
 }
 
+/// Gives a role a new password, which the answer has.
+#[utoipa::path(
+    post,
+    path = "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reset_password",
+    operation_id = "resetProjectBranchRolePassword",
+    tag = "Roles",
+    responses((status = 200, body = RoleChangedBody))
+)]
 async fn role_reset_password(
     session: Session,
     PathParams((project, branch, name)): RolePath,

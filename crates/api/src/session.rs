@@ -7,7 +7,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use offshoot_catalog::{self as catalog, Caller, Catalog};
+use offshoot_catalog::{self as catalog, AccountId, Caller, Catalog};
 use std::sync::Arc;
 use tracing::Span;
 
@@ -49,6 +49,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// The account in whose name the caller speaks.
+    pub(crate) fn account(&self) -> AccountId {
+        self.caller.account
+    }
+
     /// Runs catalog calls on a thread that may block, for they wait for the disk.
     pub(crate) async fn run<T: Send + 'static>(
         self,

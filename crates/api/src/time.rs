@@ -3,9 +3,11 @@
 use crate::error::{ApiError, Code};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// An instant in an answer: RFC 3339 in UTC, truncated to the second, with `Z`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, ToSchema)]
+#[schema(value_type = String, format = DateTime)]
 pub(crate) struct Timestamp(DateTime<Utc>);
 
 impl From<DateTime<Utc>> for Timestamp {

@@ -58,6 +58,15 @@ impl Catalog {
         })
     }
 
+    /// An account.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AccountNotFound`].
+    pub fn account_get(&self, id: AccountId) -> Result<Account> {
+        Account::find(&mut self.engine().snapshot()?, id)
+    }
+
     /// The account of this name, if there is one.
     pub fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>> {
         let mut source = self.engine().snapshot()?;

@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod connections;
 mod control;
 mod driver_none;
 mod error;

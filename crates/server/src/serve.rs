@@ -2,6 +2,7 @@
 
 use crate::{
     ComputeDriver, Error, ServeOptions, StoreKind,
+    connections::{self, HEAD_TIMEOUT},
     control::{self, Control},
     driver_none::DriverNone,
     first_key, log,
@@ -124,7 +125,11 @@ async fn serve_until_signal(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut servers = JoinSet::new();
-    servers.spawn(axum::serve(listener, app).with_graceful_shutdown(until_stopped()).into_future());
+    let api = connections::serve(listener, app, HEAD_TIMEOUT, until_stopped());
+    servers.spawn(async {
+        api.await;
+        Ok(())
+    });
     if let Some((listener, app)) = control {
         servers.spawn(axum::serve(listener, app).with_graceful_shutdown(until_stopped()).into_future());
     }

@@ -1,10 +1,14 @@
-//! A small HTTP client, in the terms of the walk.
+//! A small HTTP client, in the terms of the walk. Every answer is held against the OpenAPI document.
 
+use offshoot_api::testing::Document;
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 use ureq::{
     Agent,
     http::{HeaderMap, Request},
 };
+
+static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::new);
 
 /// Speaks to one server with one key.
 #[derive(Clone)]
@@ -55,7 +59,9 @@ impl Client {
         let text = response.body_mut().read_to_string()?;
         let body =
             if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
-        Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), body })
+        let status = response.status().as_u16();
+        DOCUMENT.check(method, path, status, &body).unwrap_or_else(|problem| panic!("{problem}"));
+        Ok(Answer { status, headers: response.headers().clone(), body })
     }
 
     /// The status of `GET /healthz`.
