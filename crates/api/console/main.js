@@ -106,6 +106,7 @@ function buildFrame(project) {
     project && projectName(project),
     h("div", { class: "spread" }),
     project && operationsPill(project, leave.signal),
+    h("a", { class: "toplink", href: "/docs", title: "API" }, icon("document"), h("span", {}, "API")),
     h("a", { class: "toplink", href: "/keys", title: "API keys" }, icon("key"), h("span", {}, "API keys")),
     themeButton(),
     button("Sign out", { kind: "quiet", onclick: () => session.end() }));

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { suite, eventually } from "../lib/suite.js";
-import { assertAccessible } from "../lib/browser.js";
+import { assertAccessible, assertForgotten } from "../lib/browser.js";
 
 const shared = suite();
 
@@ -18,7 +18,7 @@ test("a newcomer is told what to do first, and makes a project whose password is
   assert.match(password, /^\w{16,}$/);
   await dialog.getByRole("button", { name: "Done" }).click();
   await page.getByRole("heading", { name: "Branches", level: 1 }).waitFor();
-  assert.ok(!(await page.content()).includes(password));
+  await assertForgotten(page, password);
   const { projects } = await shared.api.get("/projects?search=webshop");
   assert.deepEqual(projects.map((project) => project.name), ["webshop"]);
   assert.ok(page.url().includes(projects[0].id));

@@ -56,3 +56,12 @@ export async function assertAccessible(page, what) {
   const found = violations.map(({ id, help, nodes }) => `${id}: ${help}\n    ${nodes.map(({ html, failureSummary }) => `${html}\n      ${failureSummary}`).join("\n    ")}`);
   assert.deepEqual(found, [], `axe on ${what}:\n${found.join("\n")}`);
 }
+
+/** Fails when a secret is anywhere in the page still: in its markup, in what was typed or shown in fields, or in its storage. */
+export async function assertForgotten(page, secret) {
+  const kept = await page.evaluate(() => JSON.stringify([
+    document.documentElement.outerHTML, [...document.querySelectorAll("input, select, textarea")].map((field) => field.value),
+    { ...sessionStorage }, { ...localStorage }, location.href, history.state,
+  ]));
+  assert.ok(!kept.includes(secret), "the page still has a secret");
+}

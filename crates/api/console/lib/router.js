@@ -16,8 +16,7 @@ export function start(table, shown) {
 }
 
 /** What the address says: `{ page, params, query }`; `page` is undefined where there is none. */
-export function current() {
-  const { pathname, search } = location;
+export function current({ pathname, search } = location) {
   const query = Object.fromEntries(new URLSearchParams(search));
   for (const { expression, names, page } of routes) {
     const match = expression.exec(pathname);
@@ -48,7 +47,8 @@ function followed(event) {
   const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   if (!link || !plain || event.defaultPrevented || link.hasAttribute("download") || link.target) return;
   const url = new URL(link.href);
-  if (url.origin !== location.origin || url.pathname.startsWith("/api/")) return;
+  // What is no page of ours, such as the API's document, the browser opens itself.
+  if (url.origin !== location.origin || !current(url).page) return;
   event.preventDefault();
   go(url.pathname + url.search);
 }

@@ -80,11 +80,14 @@ export function emptyState(title, text, ...actions) {
   return h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), actions.length > 0 && h("div", { class: "actions" }, actions));
 }
 
+/** What a server without a call answers with: that says nothing to a person. */
+const UNKNOWN = ["ROUTE_NOT_FOUND", "METHOD_NOT_ALLOWED"];
+
 /** What the person is told about a failure. */
 export function errorBox(error, { retry } = {}) {
   if (error instanceof ApiError && error.unsupported) {
     return h("div", { class: "notice", role: "status" }, icon("warning"), h("div", {},
-      h("strong", {}, "This server doesn't do that yet."), error.code === "NOT_SUPPORTED" && h("p", {}, sentence(error.message))));
+      h("strong", {}, "This server doesn't do that yet."), !UNKNOWN.includes(error.code) && h("p", {}, sentence(error.message))));
   }
   if (!(error instanceof ApiError)) console.error(error);
   const text = error instanceof ApiError ? error.message : "This page met a mistake of its own; the browser's console has the details.";
