@@ -52,7 +52,7 @@ async function measure(project, told) {
     for (const name of ["Zoom in", "Zoom in", "Zoom out", "Fit"]) await page.getByRole("button", { name, exact: true }).click();
   });
   await step("changing the axis", () => page.getByRole("radio", { name: "LSN" }).check({ force: true }));
-  await step("searching", () => page.getByLabel("Search branches").pressSequentially("branch-49"));
+  await step("searching", () => page.getByLabel("Search branches").pressSequentially("branch-4900"));
   await step("selecting a branch", () => page.getByRole("treeitem", { name: "branch-4900" }).click());
   await step("choosing a parent", async () => {
     await page.getByRole("button", { name: "New branch", exact: true }).click();
