@@ -128,3 +128,18 @@ test("an owner of databases is not deleted, and the databases are named", async 
   assert.ok((await project.roleNames()).includes("casey"));
   await close();
 });
+
+test("of many users some are shown, and any of them is found", async () => {
+  const { project, page, close } = await openUsers("many users");
+  for (let made = 0; made < 300; made += 20) await Promise.all(Array.from({ length: 20 }, (_, index) => project.role(`user-${made + index}`)));
+  await page.reload();
+  await page.getByText("302 users").waitFor();
+  assert.equal(await page.getByRole("row").count(), 201);
+  await page.getByLabel("Search: Users of main").fill("user-29");
+  await page.getByRole("row", { name: /user-299/ }).waitFor();
+  assert.equal(await page.getByRole("row").count(), 12);
+  await page.getByLabel("Search: Users of main").fill("");
+  await page.getByRole("button", { name: "More (102)" }).click();
+  assert.equal(await page.getByRole("row").count(), 303);
+  await close();
+});

@@ -1,7 +1,7 @@
 // The parts that pages are made of.
 
 import { ApiError } from "./api.js";
-import { h, uniqueId } from "./dom.js";
+import { h, replace, uniqueId } from "./dom.js";
 import { icon } from "./icons.js";
 
 /** A button. `kind` is "primary", "danger", "quiet" or nothing; with `hidden` the label is for screen readers and on hover only. */
@@ -125,6 +125,29 @@ export function table(caption, columns, rows) {
     h("caption", { class: "unseen" }, caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
     h("tbody", { role: "rowgroup" }, rows.map((row) => h("tr", { role: "row" }, cells(row))))));
+}
+
+const ROWS_AT_ONCE = 200;
+const ROWS_TO_SEARCH = 20;
+
+/** A table of however many rows: it shows some hundred at first, and finds rows by what `text(row)` says of them. */
+export function longTable(caption, columns, rows, text) {
+  const body = h("div", {});
+  const draw = (found, shown) => {
+    const rest = found.length - shown;
+    const more = rest > 0 && button(`More (${rest.toLocaleString()})`, { onclick: () => draw(found, shown + ROWS_AT_ONCE) });
+    replace(body, found.length > 0 ? table(caption, columns, found.slice(0, shown)) : emptyState("Nothing matches", "Search for a part of a name."), more && h("p", { class: "more" }, more));
+  };
+  draw(rows, ROWS_AT_ONCE);
+  if (rows.length < ROWS_TO_SEARCH) return body;
+  const search = h("input", {
+    type: "search", placeholder: "Name", "aria-label": `Search: ${caption}`,
+    oninput: () => {
+      const wanted = search.value.trim().toLowerCase();
+      draw(rows.filter((row) => text(row).toLowerCase().includes(wanted)), ROWS_AT_ONCE);
+    },
+  });
+  return h("div", {}, h("div", { class: "toolbar" }, search), body);
 }
 
 /** Tells everybody, screen readers included, what has just happened. */

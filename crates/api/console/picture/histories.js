@@ -6,10 +6,12 @@ import { branchPath } from "../lib/project.js";
 
 const VERSIONS_MAX = 200;
 const AT_ONCE = 4;
+const STILL_MS = 120;
 
 export class Histories {
   #known = new Map();
   #waiting = [];
+  #still = 0;
   #running = 0;
   #signal;
   #arrived;
@@ -27,10 +29,21 @@ export class Histories {
     return this.#known.get(branch.id);
   }
 
-  /** Says which branches are in view; those that were but are not any more are not asked for. */
+  /** Says which branches are in view. They are asked for once the view stays where it is, and those that left it are not. */
   want(branches) {
-    this.#waiting = branches.filter((branch) => !this.#known.has(branch.id));
-    while (this.#running < AT_ONCE && this.#next());
+    clearTimeout(this.#still);
+    this.#waiting = [];
+    const unknown = branches.filter((branch) => !this.#known.has(branch.id));
+    if (unknown.length === 0) return;
+    this.#still = setTimeout(() => {
+      this.#waiting = unknown;
+      while (this.#running < AT_ONCE && this.#next());
+    }, STILL_MS);
+  }
+
+  /** After a change: what is known is asked for again. */
+  forget() {
+    this.#known.clear();
   }
 
   #next() {

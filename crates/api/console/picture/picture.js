@@ -35,6 +35,7 @@ export class Picture {
   #spacer = h("div", { class: "spacer" });
   #window = h("div", { class: "window" }, this.#labels, this.#svg);
   #axisSvg = s("svg", { class: "axis", "aria-hidden": "true" });
+  #cursor = s("line", { class: "cursor", visibility: "hidden" });
   #tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
   #scroller = h("div", {
     class: "scroller", role: "tree", tabindex: "0", "aria-label": "Branches",
@@ -49,7 +50,7 @@ export class Picture {
     this.#onselect = onselect;
     this.#onpick = onpick;
     this.#svg.addEventListener("pointermove", (event) => this.#hover(event));
-    this.#svg.addEventListener("pointerleave", () => (this.#tip.hidden = true));
+    this.#svg.addEventListener("pointerleave", () => this.#hover(null));
     this.#svg.addEventListener("click", (event) => this.#click(event));
     this.#labels.addEventListener("click", (event) => this.#clickLabel(event));
     new ResizeObserver(() => this.draw()).observe(this.#scroller);
@@ -122,7 +123,7 @@ export class Picture {
     const seen = this.#rows.slice(first, last);
     const above = this.#inherited();
     replace(this.#labels, seen.map((row, index) => this.#label(row, first + index, above)));
-    this.#svg.replaceChildren(...this.#lines(first, last, above));
+    this.#svg.replaceChildren(...this.#lines(first, last, above), this.#cursor);
     this.#drawAxis();
     const selected = this.#rows.findIndex((row) => row.branch.id === this.#selected?.id);
     if (selected >= first && selected < last) this.#scroller.setAttribute("aria-activedescendant", rowId(this.#selected));
@@ -280,26 +281,30 @@ export class Picture {
   #under(event) {
     const box = this.#svg.getBoundingClientRect();
     const first = Math.max(0, Math.floor(this.#scroller.scrollTop / ROW) - SPARE_ROWS);
-    const row = this.#rows[first + Math.floor((event.clientY - box.top) / ROW)];
+    const below = Math.floor((event.clientY - box.top) / ROW);
+    const row = this.#rows[first + below];
     if (!row || !this.#scale) return null;
+    const top = below * ROW;
     const x = event.clientX - box.left;
     const { branch } = row;
     const begins = beginning(branch, this.#axis);
     const versions = this.#histories.of(branch) ?? [];
     const near = versions.reduce((best, version) => (Math.abs(this.#at(version) - x) < Math.abs((best ? this.#at(best) : Infinity) - x) ? version : best), null);
-    if (near && Math.abs(this.#at(near) - x) <= SNAP) return { branch, version: near, point: { kind: "lsn", value: near.lsn } };
+    if (near && Math.abs(this.#at(near) - x) <= SNAP) return { branch, version: near, point: { kind: "lsn", value: near.lsn }, top, x: this.#at(near) };
     const value = this.#scale.value(x - MARGIN);
     const ends = this.#end(branch);
     if (value < begins || value > ends) return { branch, point: null };
     const point = this.#axis === "lsn" ? { kind: "lsn", value: formatLsn(value) } : { kind: "time", value: new Date(value).toISOString() };
-    return { branch, point };
+    return { branch, point, top, x };
   }
 
   #hover(event) {
-    const under = this.#under(event);
+    const under = event && this.#under(event);
     this.#tip.hidden = !under?.point;
+    this.#cursor.setAttribute("visibility", under?.point ? "visible" : "hidden");
     if (!under?.point) return;
-    const { branch, version, point } = under;
+    const { branch, version, point, top, x } = under;
+    for (const [name, value] of Object.entries({ x1: x, x2: x, y1: top, y2: top + ROW })) this.#cursor.setAttribute(name, String(value));
     const where = version ? `${localTime(new Date(version.committed_at))} · ${version.lsn}` : point.kind === "lsn" ? `LSN ${point.value}` : localTime(new Date(point.value));
     this.#tip.replaceChildren(h("strong", {}, name(branch.name)), h("span", {}, where), ...(version ? [h("span", {}, ...actionWords(version).flat().filter(Boolean))] : []));
     const box = this.node.getBoundingClientRect();

@@ -42,6 +42,7 @@ export default async function branches({ params, query, signal }) {
   };
   const reload = async () => {
     forgetProject(project);
+    histories.forget();
     arrived(await loadProject(project));
     if (!signal.aborted) show(current());
   };

@@ -9,7 +9,7 @@ import { operationsBegan } from "../lib/operations.js";
 import { branchPicker } from "../lib/picker.js";
 import { branchPath, chosenBranch, loadProject } from "../lib/project.js";
 import { go } from "../lib/router.js";
-import { announce, button, emptyState, field, heading, region, table } from "../lib/ui.js";
+import { announce, button, emptyState, field, heading, longTable, region } from "../lib/ui.js";
 
 export default async function databases({ params, query }) {
   const state = await loadProject(params.project);
@@ -45,7 +45,7 @@ async function databaseTable(branch, reload) {
       ],
     },
   ];
-  return [table(`Databases of ${branch.name}`, columns, databases), h("p", { class: "foot" }, count(databases.length, "database"))];
+  return [longTable(`Databases of ${branch.name}`, columns, databases, (database) => database.name), h("p", { class: "foot" }, count(databases.length, "database"))];
 }
 
 /** The dialog for a new database, or for another name or owner of one. */

@@ -7,7 +7,7 @@ import { parsePoint, pointChooser, pointFields, pointText, pointWords } from "..
 import { branchPicker } from "../lib/picker.js";
 import { branchPath } from "../lib/project.js";
 import { go } from "../lib/router.js";
-import { badge, button, code, emptyState, errorBox, facts, linkButton, region, state as stateOf, table } from "../lib/ui.js";
+import { badge, button, code, emptyState, errorBox, facts, linkButton, longTable, region, state as stateOf } from "../lib/ui.js";
 import { deleteBranch, newBranch, protectBranch, renameBranch, restoreBranch, setDefaultBranch } from "./branch-dialogs.js";
 import { actionWords, apiKeyNames, changeKind, whoWords } from "./changes.js";
 
@@ -97,20 +97,22 @@ async function userList({ state, branch }) {
     branch.parent_id ? sinceFork(branch).catch((error) => ({ error })) : null,
   ]);
   const parent = state.byId.get(branch.parent_id);
+  const added = new Set(since?.roles?.added);
+  const changed = new Map(since?.roles?.changed.map((change) => [change.name, change]));
   const origin = (role) => {
-    if (!branch.parent_id || since?.roles?.added.includes(role.name)) return badge("own", "accent", "Created on this branch");
+    if (!branch.parent_id || added.has(role.name)) return badge("own", "accent", "Created on this branch");
     if (since.error) return h("span", { class: "muted", title: "The server can't compare branches" }, "–");
-    const change = since.roles.changed.find((change) => change.name === role.name);
+    const change = changed.get(role.name);
     if (change) return badge(`changed: ${change.what.join(", ").replaceAll("_", " ")}`, "warm", "It came from the parent and was changed on this branch");
     return badge("inherited", "", parent ? `As it was on ${parent.name} at ${branch.parent_lsn}` : undefined);
   };
   const removed = since?.roles?.removed ?? [];
   return [
     since?.error && errorBox(since.error),
-    table(`Users of ${branch.name}`, [
+    longTable(`Users of ${branch.name}`, [
       { label: "Name", cell: (role) => [name(role.name), role.protected && badge("protected")] },
       { label: "Origin", cell: (role) => h("span", { title: `Changed ${role.updated_at}` }, origin(role)) },
-    ], roles),
+    ], roles, (role) => role.name),
     removed.length > 0 && h("p", {}, h("span", { class: "mark removed" }), "Removed here: ", removed.map((role, index) => [index > 0 && ", ", name(role)])),
     h("p", {}, h("a", { href: `/projects/${encodeURIComponent(branch.project_id)}/settings/users?branch=${encodeURIComponent(branch.id)}` }, "Manage the users of this branch")),
   ];
@@ -179,9 +181,9 @@ async function comparison(branch, base, from, to) {
   ]);
   const title = h("h3", {}, "From ", name(base.name), ` ${diff.base.lsn} to `, name(branch.name), ` ${diff.target.lsn}`);
   if (rows.length === 0) return [title, h("p", { class: "muted" }, "No difference: the users and databases are the same.")];
-  return [title, table("Differences", [
+  return [title, longTable("Differences", [
     { label: "Name", cell: (row) => name(row.name) },
     { label: "Kind", cell: (row) => row.noun },
     { label: "Change", cell: (row) => [h("span", { class: `mark ${row.kind}` }), row.kind, row.what && ` (${list(row.what.map((word) => word.replaceAll("_", " ")))})`] },
-  ], rows)];
+  ], rows, (row) => row.name)];
 }

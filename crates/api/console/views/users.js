@@ -9,7 +9,7 @@ import { operationsBegan } from "../lib/operations.js";
 import { branchPicker } from "../lib/picker.js";
 import { branchPath, chosenBranch, loadProject } from "../lib/project.js";
 import { go } from "../lib/router.js";
-import { announce, badge, button, choice, emptyState, field, heading, region, table } from "../lib/ui.js";
+import { announce, badge, button, choice, emptyState, field, heading, longTable, region } from "../lib/ui.js";
 import { changesTable, roleHistory } from "./changes.js";
 import { showPassword, userIntro } from "./password.js";
 
@@ -40,7 +40,7 @@ async function userTable(branch, reload) {
     { label: "Changed", cell: (role) => time(role.updated_at), kind: "when" },
     { label: "Actions", hidden: true, kind: "does", cell: (role) => actions(branch, role, owned.get(role.name) ?? [], reload) },
   ];
-  return [table(`Users of ${branch.name}`, columns, roles), h("p", { class: "foot" }, count(roles.length, "user"))];
+  return [longTable(`Users of ${branch.name}`, columns, roles, (role) => role.name), h("p", { class: "foot" }, count(roles.length, "user"))];
 }
 
 function marks(role) {
