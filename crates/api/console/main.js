@@ -34,6 +34,8 @@ const app = document.getElementById("app");
 let shown = null;
 
 async function show({ moved }) {
+  // A dialog belongs to the page that it was opened on.
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   if (!session.key) return showSignIn();
   const { page, params, query } = current();
   if (shown?.load === page && shown?.project === params.project && shown?.view?.update && moved !== "again") {

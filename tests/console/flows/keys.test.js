@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { suite } from "../lib/suite.js";
+import { KEY } from "../lib/server.js";
 import { assertAccessible, assertForgotten } from "../lib/browser.js";
 
 const shared = suite();
@@ -24,5 +25,26 @@ test("a key is made, shown once, used, and revoked", async () => {
   await page.getByRole("dialog", { name: "Revoke API key" }).getByRole("button", { name: "Revoke" }).click();
   await page.getByRole("row", { name: /deploy/ }).waitFor({ state: "detached" });
   assert.equal(await ask(), 401);
+  await close();
+});
+
+test("a key that is revoked while one works with it leads back to signing in, and from there to the same page", async () => {
+  const project = await shared.project("revoked");
+  const { id, key } = await shared.api.post("/api_keys", { key_name: "short-lived" });
+  const { page, close } = await shared.open({ key, path: `${project.path}/settings/users` });
+  await page.getByRole("row", { name: /casey/ }).waitFor();
+  await shared.api.delete(`/api_keys/${id}`);
+  await page.getByRole("button", { name: "New User" }).click();
+  await page.getByRole("dialog", { name: "New User" }).getByLabel("Name", { exact: true }).fill("late");
+  await page.getByRole("dialog", { name: "New User" }).getByRole("button", { name: "Create" }).click();
+  await page.getByText("You were signed out").waitFor();
+  assert.equal(await page.getByRole("dialog").count(), 0);
+  await page.getByLabel("API key", { exact: true }).fill("schlüssel");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("This can't be a key").waitFor();
+  await page.getByLabel("API key", { exact: true }).fill(KEY);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("row", { name: /casey/ }).waitFor();
+  assert.ok(!(await project.roleNames()).includes("late"));
   await close();
 });

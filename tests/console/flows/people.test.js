@@ -126,3 +126,16 @@ test("times are the reader's, with the exact instant on hover", async () => {
   assert.equal(await time.textContent(), berlin.format(new Date(role.created_at)));
   await close();
 });
+
+test("the way back closes a dialog, and nothing is done", async () => {
+  const project = await furnished("dialog");
+  const { page, close } = await shared.open({ path: `${project.path}/databases` });
+  await page.getByRole("navigation", { name: "Project" }).getByRole("link", { name: "Users" }).click();
+  await page.getByRole("button", { name: "Delete sally" }).click();
+  await page.getByRole("dialog", { name: "Delete user" }).waitFor();
+  await page.goBack();
+  await page.getByRole("heading", { name: "Databases", level: 1 }).waitFor();
+  assert.equal(await page.getByRole("dialog").count(), 0);
+  assert.ok((await project.roleNames()).includes("sally"));
+  await close();
+});

@@ -1,6 +1,6 @@
 // Signing in with an API key.
 
-import { api } from "../lib/api.js";
+import { ApiError, api } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { logo } from "../lib/icons.js";
 import { session } from "../lib/session.js";
@@ -20,6 +20,7 @@ export default function signIn() {
       event.preventDefault();
       const typed = key.value.trim();
       if (typed === "") return key.focus();
+      if (!/^[\x21-\x7e]+$/.test(typed)) return trouble.replaceChildren(errorBox(new ApiError({ status: 0, code: "", message: "This can't be a key: keys are of printable ASCII characters, without spaces." })));
       send.disabled = true;
       trouble.replaceChildren();
       try {
