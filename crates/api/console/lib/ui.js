@@ -141,7 +141,7 @@ export function longTable(caption, columns, rows, text) {
   draw(rows, ROWS_AT_ONCE);
   if (rows.length < ROWS_TO_SEARCH) return body;
   const search = h("input", {
-    type: "search", placeholder: "Name", "aria-label": `Search: ${caption}`,
+    type: "search", placeholder: "Search by name", "aria-label": `Search: ${caption}`,
     oninput: () => {
       const wanted = search.value.trim().toLowerCase();
       draw(rows.filter((row) => text(row).toLowerCase().includes(wanted)), ROWS_AT_ONCE);

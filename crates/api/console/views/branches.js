@@ -71,7 +71,7 @@ async function settle(state, reload, signal) {
 function tools(picture) {
   const found = h("span", { class: "hint", role: "status" });
   const search = h("input", {
-    type: "search", placeholder: "Name or id", "aria-label": "Search branches",
+    type: "search", placeholder: "Search by name or id", "aria-label": "Search branches",
     oninput: () => {
       const number = picture.search(search.value);
       found.textContent = search.value.trim() === "" ? "" : `${number.toLocaleString()} found`;

@@ -13,7 +13,7 @@ const PAGE = 50;
 export default async function projects({ query, signal }) {
   let search = query.search ?? "";
   const list = h("div", {});
-  const input = h("input", { type: "search", value: search, placeholder: "Name or id", "aria-label": "Search projects", "data-key": "search" });
+  const input = h("input", { type: "search", value: search, placeholder: "Search by name or id", "aria-label": "Search projects", "data-key": "search" });
   let asked = 0;
 
   const load = async () => {
