@@ -1,6 +1,6 @@
 //! A store that an engine works on, and that can still be asked how it is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use offshoot_engine::storage::{Change, Commit, Sequence, Snapshot, Store, StoreError, Submitted, Ticket, View};
@@ -27,6 +27,10 @@ impl<S: Store> Store for Shared<S> {
 
     fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.0.feed(after, limit)
+    }
+
+    fn wait_for_feed(&self, after: Sequence, timeout: Duration) -> bool {
+        self.0.wait_for_feed(after, timeout)
     }
 
     fn max_commit_bytes(&self) -> usize {

@@ -144,6 +144,7 @@ impl From<catalog::Error> for ApiError {
             catalog::Kind::NotFound => StatusCode::NOT_FOUND,
             catalog::Kind::Conflict => StatusCode::CONFLICT,
             catalog::Kind::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+            catalog::Kind::Unmet => StatusCode::PRECONDITION_FAILED,
             catalog::Kind::Unavailable | catalog::Kind::Full => StatusCode::SERVICE_UNAVAILABLE,
             catalog::Kind::Corrupt => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -12,7 +12,10 @@ use axum::{
     response::Response,
 };
 use http_body_util::LengthLimitError;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::error::Category;
 use std::{error::Error, str::FromStr};
 
@@ -86,6 +89,28 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T>
             Err(rejection) => Err(ApiError::new(Code::QueryInvalid, rejection.body_text())),
         }
     }
+}
+
+/// A yes or no in a query, in any letter case: `true`, `True`, `1`, …
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flag(pub(crate) bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Flag, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" => Ok(Flag(true)),
+            "false" | "0" | "" => Ok(Flag(false)),
+            _ => Err(D::Error::custom(format!("{text:?} is neither true nor false"))),
+        }
+    }
+}
+
+/// A field that may be null, which is something else than leaving it out.
+pub(crate) fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// How many items a page has: `asked`, where it is within 1 to `max`, or else `default`.

@@ -27,10 +27,9 @@ struct KeyBody {
     name: String,
     created_at: Timestamp,
     created_by: KeyCreatorBody,
-    /// Not noted, so null.
     last_used_at: Option<Timestamp>,
-    /// Not noted, so empty.
-    last_used_from_addr: &'static str,
+    /// Empty where it was not used.
+    last_used_from_addr: String,
 }
 
 /// The account of a key.
@@ -59,7 +58,7 @@ struct KeyRevokedBody {
     created_at: Timestamp,
     created_by: String,
     last_used_at: Option<Timestamp>,
-    last_used_from_addr: &'static str,
+    last_used_from_addr: String,
     revoked: bool,
 }
 
@@ -95,8 +94,8 @@ async fn key_list(session: Session) -> Result<Json<Vec<KeyBody>>, ApiError> {
         name: key.name.to_string(),
         created_at: key.created_at.into(),
         created_by: KeyCreatorBody { id: account_id(account.id), name: account.name.to_string(), image: "" },
-        last_used_at: None,
-        last_used_from_addr: "",
+        last_used_at: key.last_used_at.map(Into::into),
+        last_used_from_addr: key.last_used_from.unwrap_or_default(),
     };
     Ok(Json(keys.into_iter().map(body).collect()))
 }
@@ -143,8 +142,8 @@ async fn key_revoke(
         name: key.name.to_string(),
         created_at: key.created_at.into(),
         created_by: account_id(key.account),
-        last_used_at: None,
-        last_used_from_addr: "",
+        last_used_at: key.last_used_at.map(Into::into),
+        last_used_from_addr: key.last_used_from.unwrap_or_default(),
         revoked: true,
     }))
 }

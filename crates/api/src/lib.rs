@@ -19,12 +19,14 @@
 //! The router expects to run on a multi-threaded tokio runtime: catalog calls wait for the disk on its blocking threads.
 
 mod branches;
+mod connection;
 mod console;
 mod databases;
 mod document;
 mod elsewhere;
 mod endpoints;
 mod error;
+mod history;
 mod input;
 mod keys;
 mod operations;
@@ -33,6 +35,8 @@ mod regions;
 mod request;
 mod roles;
 mod session;
+mod settings;
+mod snapshots;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
@@ -98,6 +102,9 @@ fn calls() -> OpenApiRouter<ApiState> {
         .merge(roles::routes())
         .merge(databases::routes())
         .merge(endpoints::routes())
+        .merge(connection::routes())
+        .merge(snapshots::routes())
+        .merge(history::routes())
         .merge(operations::routes())
         .merge(users::routes())
         .merge(keys::routes())

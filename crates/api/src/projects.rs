@@ -2,21 +2,26 @@
 
 use crate::{
     branches::BranchBody,
+    connection::{Connection, ConnectionBody},
     databases::{self, DatabaseBody},
-    endpoints::{self, EndpointBody},
-    error::ApiError,
-    input::{JsonBody, PathParams, QueryParams, page_limit},
+    endpoints::{self, EndpointBody, units},
+    error::{ApiError, Code},
+    input::{Flag, JsonBody, PathParams, QueryParams, page_limit},
     operations::{self, OperationBody, Pagination},
     regions::REGION_ID,
     roles::RoleBody,
     session::{ApiState, Session},
+    settings,
     time::Timestamp,
     users::account_id,
 };
 use axum::{Json, http::StatusCode};
-use offshoot_catalog::{NewProject, Project, ProjectCreated, ProjectId, ProjectQuery};
+use offshoot_catalog::{
+    ComputeUnits, EndpointDefaults, NewProject, Project, ProjectCreated, ProjectId, ProjectQuery, ProjectUpdate,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -62,6 +67,9 @@ struct ProjectBody {
     consumption_period_end: Timestamp,
     creation_source: &'static str,
     history_retention_seconds: u32,
+    /// Kept as they were given, for whoever runs the computes.
+    settings: Map<String, Value>,
+    default_endpoint_settings: EndpointDefaultsBody,
     created_at: Timestamp,
     updated_at: Timestamp,
     /// The account.
@@ -80,8 +88,7 @@ impl From<Project> for ProjectBody {
             proxy_host: PROXY_HOST,
             branch_logical_size_limit: 0,
             branch_logical_size_limit_bytes: 0,
-            // Only verifiers are kept, so no password can be revealed later.
-            store_passwords: false,
+            store_passwords: project.store_passwords,
             active_time: 0,
             active_time_seconds: 0,
             compute_time_seconds: 0,
@@ -93,6 +100,8 @@ impl From<Project> for ProjectBody {
             consumption_period_end: project.created_at.into(),
             creation_source: SOURCE,
             history_retention_seconds: project.history_retention_seconds,
+            settings: settings::shown(&project.settings),
+            default_endpoint_settings: project.endpoint_defaults.into(),
             created_at: project.created_at.into(),
             updated_at: project.updated_at.into(),
             owner_id: account_id(project.account),
@@ -108,6 +117,17 @@ struct ProjectsBody {
     /// Both are required on the wire; Offshoot has neither.
     applications: Map<String, Value>,
     integrations: Map<String, Value>,
+}
+
+impl ProjectsBody {
+    fn of(projects: Vec<Project>, next: Option<String>) -> ProjectsBody {
+        ProjectsBody {
+            projects: projects.into_iter().map(Into::into).collect(),
+            pagination: next.map(|cursor| Pagination { cursor }),
+            applications: Map::new(),
+            integrations: Map::new(),
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -129,8 +149,7 @@ struct ProjectChangedBody {
 #[derive(Serialize, ToSchema)]
 struct ProjectCreatedBody {
     project: ProjectBody,
-    /// Empty while there is no compute to connect to.
-    connection_uris: Vec<Value>,
+    connection_uris: Vec<ConnectionBody>,
     roles: Vec<RoleBody>,
     databases: Vec<DatabaseBody>,
     operations: Vec<OperationBody>,
@@ -140,16 +159,27 @@ struct ProjectCreatedBody {
 
 impl From<ProjectCreated> for ProjectCreatedBody {
     fn from(created: ProjectCreated) -> ProjectCreatedBody {
-        let role = |with: offshoot_catalog::RoleWithPassword| RoleBody::new(with.role, with.password.as_ref());
+        let connection_uris = connections(&created);
         ProjectCreatedBody {
             project: created.project.into(),
-            connection_uris: Vec::new(),
-            roles: created.roles.into_iter().map(role).collect(),
+            connection_uris,
+            roles: created.roles.into_iter().map(Into::into).collect(),
             databases: databases::bodies(created.databases),
             operations: operations::bodies(created.operations),
             branch: created.branch.into(),
             endpoints: endpoints::bodies(created.endpoints),
         }
+    }
+}
+
+/// How the default role reaches its database.
+fn connections(created: &ProjectCreated) -> Vec<ConnectionBody> {
+    let role = created.roles.iter().find_map(|with| Some((&with.role.name, with.password.as_ref()?)));
+    match (created.endpoints.first(), role, created.databases.first()) {
+        (Some(endpoint), Some((role, password)), Some(database)) => {
+            vec![Connection { endpoint, role, password, database: &database.name }.into()]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -161,10 +191,17 @@ struct ProjectCreateRequest {
 #[derive(Default, Deserialize, ToSchema)]
 struct ProjectCreateFields {
     name: Option<String>,
+    /// One of `/regions`.
+    region_id: Option<String>,
     pg_version: Option<u8>,
+    store_passwords: Option<bool>,
     history_retention_seconds: Option<u32>,
     branch: Option<RootBranchFields>,
-    default_endpoint_settings: Option<EndpointDefaults>,
+    settings: Option<Map<String, Value>>,
+    default_endpoint_settings: Option<EndpointDefaultsBody>,
+    /// The older place of what is in `default_endpoint_settings`.
+    autoscaling_limit_min_cu: Option<f64>,
+    autoscaling_limit_max_cu: Option<f64>,
 }
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -172,17 +209,60 @@ struct RootBranchFields {
     name: Option<String>,
     role_name: Option<String>,
     database_name: Option<String>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
-#[derive(Default, Deserialize, ToSchema)]
-struct EndpointDefaults {
+/// What new endpoints get where nothing is said. Other settings are kept by name.
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = DefaultEndpointSettings)]
+struct EndpointDefaultsBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
     suspend_timeout_seconds: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    autoscaling_limit_min_cu: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    autoscaling_limit_max_cu: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pg_settings: Option<Map<String, Value>>,
+}
+
+impl EndpointDefaultsBody {
+    fn read(self) -> Result<EndpointDefaults, ApiError> {
+        let settings = self.pg_settings.map(|settings| ("pg_settings".to_owned(), Value::Object(settings)));
+        Ok(EndpointDefaults {
+            suspend_timeout_seconds: self.suspend_timeout_seconds,
+            min_cu: units(self.autoscaling_limit_min_cu)?,
+            max_cu: units(self.autoscaling_limit_max_cu)?,
+            settings: settings::kept(settings.into_iter().collect())?,
+        })
+    }
+}
+
+impl From<EndpointDefaults> for EndpointDefaultsBody {
+    fn from(defaults: EndpointDefaults) -> EndpointDefaultsBody {
+        let pg_settings = settings::shown(&defaults.settings).remove("pg_settings");
+        EndpointDefaultsBody {
+            suspend_timeout_seconds: defaults.suspend_timeout_seconds,
+            autoscaling_limit_min_cu: defaults.min_cu.map(ComputeUnits::get),
+            autoscaling_limit_max_cu: defaults.max_cu.map(ComputeUnits::get),
+            pg_settings: pg_settings.and_then(|settings| settings.as_object().cloned()),
+        }
+    }
 }
 
 impl ProjectCreateRequest {
     fn read(self) -> Result<NewProject, ApiError> {
         let project = self.project.unwrap_or_default();
         let branch = project.branch.unwrap_or_default();
+        if let Some(region) = project.region_id.filter(|region| region != REGION_ID) {
+            let message = format!(
+                "region {region:?} is not here; this server has the region {REGION_ID:?}, which need not be named"
+            );
+            return Err(ApiError::new(Code::NotSupported, message));
+        }
+        let mut defaults = project.default_endpoint_settings.unwrap_or_default();
+        defaults.autoscaling_limit_min_cu = defaults.autoscaling_limit_min_cu.or(project.autoscaling_limit_min_cu);
+        defaults.autoscaling_limit_max_cu = defaults.autoscaling_limit_max_cu.or(project.autoscaling_limit_max_cu);
         Ok(NewProject {
             name: project.name.map(|name| name.parse()).transpose()?,
             branch_name: branch.name.map(|name| name.parse()).transpose()?,
@@ -190,7 +270,10 @@ impl ProjectCreateRequest {
             database_name: branch.database_name.map(|name| name.parse()).transpose()?,
             pg_version: project.pg_version,
             history_retention_seconds: project.history_retention_seconds,
-            suspend_timeout_seconds: project.default_endpoint_settings.and_then(|set| set.suspend_timeout_seconds),
+            store_passwords: project.store_passwords,
+            settings: settings::kept(project.settings.unwrap_or_default())?,
+            endpoint_defaults: defaults.read()?,
+            annotation: settings::annotation(branch.annotations)?,
         })
     }
 }
@@ -203,6 +286,21 @@ struct ProjectUpdateRequest {
 #[derive(Deserialize, ToSchema)]
 struct ProjectUpdateFields {
     name: Option<String>,
+    history_retention_seconds: Option<u32>,
+    /// By name; those of other names stay.
+    settings: Option<Map<String, Value>>,
+    default_endpoint_settings: Option<EndpointDefaultsBody>,
+}
+
+impl ProjectUpdateFields {
+    fn read(self) -> Result<ProjectUpdate, ApiError> {
+        Ok(ProjectUpdate {
+            name: self.name.map(|name| name.parse()).transpose()?,
+            history_retention_seconds: self.history_retention_seconds,
+            settings: self.settings.map(settings::kept).transpose()?,
+            endpoint_defaults: self.default_endpoint_settings.map(EndpointDefaultsBody::read).transpose()?,
+        })
+    }
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -211,6 +309,9 @@ struct ListParams {
     search: Option<String>,
     cursor: Option<String>,
     limit: Option<usize>,
+    /// Those that were deleted and can be had again: there are none.
+    #[param(value_type = Option<bool>)]
+    recoverable: Option<Flag>,
 }
 
 /// Lists the projects of the account, in order of creation.
@@ -227,14 +328,12 @@ async fn project_list(
     QueryParams(params): QueryParams<ListParams>,
 ) -> Result<Json<ProjectsBody>, ApiError> {
     let limit = page_limit(params.limit, PAGE_DEFAULT, PAGE_MAX)?;
+    if params.recoverable.is_some_and(|Flag(recoverable)| recoverable) {
+        return Ok(Json(ProjectsBody::of(Vec::new(), None)));
+    }
     let query = ProjectQuery { search: params.search, after: params.cursor, limit };
     let page = session.run(move |catalog, caller| catalog.project_list(caller, query)).await?;
-    Ok(Json(ProjectsBody {
-        projects: page.items.into_iter().map(Into::into).collect(),
-        pagination: page.next.map(|cursor| Pagination { cursor }),
-        applications: Map::new(),
-        integrations: Map::new(),
-    }))
+    Ok(Json(ProjectsBody::of(page.items, page.next)))
 }
 
 /// Lists the projects that other accounts share with this one: there are none.
@@ -297,9 +396,9 @@ async fn project_update(
     PathParams((project,)): PathParams<(ProjectId,)>,
     JsonBody(body): JsonBody<ProjectUpdateRequest>,
 ) -> Result<Json<ProjectChangedBody>, ApiError> {
-    let name = body.project.name.map(|name| name.parse()).transpose()?;
-    let project = session.run(move |catalog, caller| catalog.project_update(caller, &project, name)).await?;
-    // A name is all that can change, and no compute needs to know it.
+    let update = body.project.read()?;
+    let project = session.run(move |catalog, caller| catalog.project_update(caller, &project, &update)).await?;
+    // No compute needs to know any of it.
     Ok(Json(ProjectChangedBody { project: project.into(), operations: Vec::new() }))
 }
 

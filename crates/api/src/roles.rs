@@ -12,7 +12,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use offshoot_catalog::{BranchId, ProjectId, Role, RoleChanged, RoleLogin, RoleName};
+use offshoot_catalog::{BranchId, ProjectId, Role, RoleChanged, RoleLogin, RoleName, RoleWithPassword};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -23,6 +23,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(role_list, role_create))
         .routes(routes!(role_get, role_delete))
         .routes(routes!(role_reset_password))
+        .routes(routes!(role_reveal_password, role_reveal_password_by_post))
 }
 
 /// A role in an answer. It has no `Debug`, because it may carry a password.
@@ -62,6 +63,26 @@ impl From<Role> for RoleBody {
     }
 }
 
+impl From<RoleWithPassword> for RoleBody {
+    fn from(with: RoleWithPassword) -> RoleBody {
+        RoleBody::new(with.role, with.password.as_ref())
+    }
+}
+
+/// A role's new password, where an answer is about something else. It has no `Debug`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewPassword)]
+pub(crate) struct NewPasswordBody {
+    role_name: String,
+    password: String,
+}
+
+impl From<(RoleName, SecretString)> for NewPasswordBody {
+    fn from((name, password): (RoleName, SecretString)) -> NewPasswordBody {
+        NewPasswordBody { role_name: name.to_string(), password: password.expose_secret().to_owned() }
+    }
+}
+
 /// Roles as answers list them, without passwords.
 pub(crate) fn bodies(roles: Vec<Role>) -> Vec<RoleBody> {
     roles.into_iter().map(Into::into).collect()
@@ -90,6 +111,12 @@ impl From<RoleChanged> for RoleChangedBody {
             operations: operations::bodies(changed.operations),
         }
     }
+}
+
+/// A stored password. It has no `Debug`.
+#[derive(Serialize, ToSchema)]
+struct RolePasswordBody {
+    password: String,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -188,4 +215,33 @@ async fn role_reset_password(
     Ok(Json(
         session.run(move |catalog, caller| catalog.role_reset_password(caller, &project, &branch, &name)).await?.into(),
     ))
+}
+
+/// Tells a role's stored password.
+#[utoipa::path(
+    get,
+    path = "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reveal_password",
+    operation_id = "getProjectBranchRolePassword",
+    tag = "Roles",
+    responses((status = 200, body = RolePasswordBody))
+)]
+async fn role_reveal_password(
+    session: Session,
+    PathParams((project, branch, name)): RolePath,
+) -> Result<Json<RolePasswordBody>, ApiError> {
+    let password =
+        session.run(move |catalog, caller| catalog.role_reveal_password(caller, &project, &branch, &name)).await?;
+    Ok(Json(RolePasswordBody { password: password.expose_secret().to_owned() }))
+}
+
+/// Tells a role's stored password, for clients that ask with POST.
+#[utoipa::path(
+    post,
+    path = "/projects/{project_id}/branches/{branch_id}/roles/{role_name}/reveal_password",
+    operation_id = "revealProjectBranchRolePassword",
+    tag = "Roles",
+    responses((status = 200, body = RolePasswordBody))
+)]
+async fn role_reveal_password_by_post(session: Session, path: RolePath) -> Result<Json<RolePasswordBody>, ApiError> {
+    role_reveal_password(session, path).await
 }

@@ -2,13 +2,13 @@
 
 use crate::{ApiOptions, error::ApiError, request::RequestId};
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{ConnectInfo, FromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use offshoot_catalog::{self as catalog, AccountId, Caller, Catalog};
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 use tracing::Span;
 
 /// What every handler can reach.
@@ -22,8 +22,10 @@ pub(crate) struct ApiState {
 pub(crate) async fn authenticate(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     let secret = bearer(request.headers()).unwrap_or_default().to_owned();
     let id = request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned());
+    let client =
+        request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(client)| client.ip().to_string());
     let catalog = state.catalog;
-    match blocking(move || catalog.authenticate(&secret)).await {
+    match blocking(move || catalog.authenticate_from(&secret, client.as_deref())).await {
         Ok(caller) => {
             request.extensions_mut().insert(Caller { request: id, ..caller });
             next.run(request).await

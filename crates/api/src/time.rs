@@ -1,7 +1,8 @@
-//! Instants as the wire has them.
+//! Instants, and points of a branch's history, as the wire has them.
 
 use crate::error::{ApiError, Code};
 use chrono::{DateTime, SecondsFormat, Utc};
+use offshoot_engine::{Lsn, Point};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -28,6 +29,23 @@ pub(crate) fn parse(field: &str, text: &str) -> Result<DateTime<Utc>, ApiError> 
         let message = format!("{field} is not a time ({error}); write it as in 2026-01-31T23:59:59Z");
         ApiError::new(Code::TimestampInvalid, message)
     })
+}
+
+/// A point of a branch's history, as a request names it: its head unless an LSN or a time is given. `names` are the fields'.
+pub(crate) fn point(names: (&str, &str), lsn: Option<&str>, timestamp: Option<&str>) -> Result<Point, ApiError> {
+    match (lsn, timestamp) {
+        (None, None) => Ok(Point::Head),
+        (Some(lsn), None) => lsn.parse::<Lsn>().map(Point::Lsn).map_err(|_| {
+            let (name, _) = names;
+            let message = format!("{name} {lsn:?} is not an LSN; write it as two hexadecimal numbers, as in 0/16B3748");
+            ApiError::new(Code::LsnInvalid, message)
+        }),
+        (None, Some(timestamp)) => parse(names.1, timestamp).map(Point::Time),
+        (Some(_), Some(_)) => {
+            let message = format!("both {} and {} are given; give one of them", names.0, names.1);
+            Err(ApiError::new(Code::PointAmbiguous, message))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@ use chrono::{DateTime, Utc};
 use offshoot_engine::{Direction, KeyRange, NamespaceId};
 
 use crate::{
-    catalog::{Catalog, name_key, now},
-    codec::{AccountNameRecord, AccountRecord},
+    catalog::{Caller, Catalog, FoundProject, name_key, now},
+    codec::{AccountNameRecord, AccountRecord, ProjectIdRecord},
     error::{Error, Result},
     id::AccountId,
+    key,
     name::AccountName,
+    project,
     tables::{Source, system},
 };
 
@@ -65,6 +67,29 @@ impl Catalog {
     /// [`Error::AccountNotFound`].
     pub fn account_get(&self, id: AccountId) -> Result<Account> {
         Account::find(&mut self.engine().snapshot()?, id)
+    }
+
+    /// Deletes an account with its API keys; with `force`, also with its projects.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AccountNotFound`]; [`Error::AccountHasProjects`] without `force`.
+    pub fn account_delete(&self, id: AccountId, force: bool) -> Result<Account> {
+        self.commit(|tx| {
+            let account = Account::find(tx, id)?;
+            let prefix = id.get().to_be_bytes();
+            for (_, ProjectIdRecord { project }) in system::ACCOUNT_PROJECTS.all(tx, NamespaceId::SYSTEM, &prefix)? {
+                if !force {
+                    return Err(Error::AccountHasProjects { name: account.name, project });
+                }
+                let project = FoundProject::find(tx, &Caller::new(id), &project)?;
+                project::remove(tx, &project)?;
+            }
+            key::remove_all(tx, id)?;
+            system::ACCOUNT_NAMES.delete(tx, NamespaceId::SYSTEM, &name_key(account.name.as_str()))?;
+            system::ACCOUNTS.delete(tx, NamespaceId::SYSTEM, &prefix)?;
+            Ok(account)
+        })
     }
 
     /// The account of this name, if there is one.

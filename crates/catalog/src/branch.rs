@@ -1,17 +1,35 @@
 //! Branches: a project's roles and databases, each as of some point and from there on its own.
 
+mod change;
+mod create;
+mod delete;
+mod expiry;
+mod restore;
+
 use std::fmt;
 
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
-use offshoot_engine::{Fork, Lsn, NamespaceId, Point, Transaction};
+use offshoot_engine::{BranchId as EngineBranch, Fork, Lsn, NamespaceId, Point, Transaction};
 
+pub(crate) use self::{
+    change::put_annotation,
+    create::{new_record, steps_to_create},
+    expiry::forget_branch_expiry,
+    restore::{Credentials, is_live},
+};
+pub use self::{
+    change::{Annotation, BranchUpdate, Expiry},
+    create::{BranchCreated, NewBranch},
+    expiry::Expired,
+    restore::{BranchReset, NewRestore},
+};
 use crate::{
     catalog::{Caller, Catalog, FoundBranch, FoundProject, draw_free, name_key, now},
-    codec::{BranchIdRecord, BranchRecord, ParentRecord, Time},
-    endpoint::{self, ComputeState, Endpoint, EndpointSpec},
+    codec::{BranchIdRecord, BranchRecord, ParentRecord, RestoredRecord, Time},
+    endpoint::{self, ComputeState},
     error::{Error, Result},
-    id::{BranchId, ProjectId},
+    id::{BranchId, EndpointId, ProjectId, SnapshotId},
     name::BranchName,
     operation::{self, Operation, OperationAction, Step},
     tables::{Source, pair, project},
@@ -24,6 +42,8 @@ pub enum BranchState {
     Init,
     /// It can be used.
     Ready,
+    /// Its storage is being made anew, of another point.
+    Resetting,
 }
 
 impl fmt::Display for BranchState {
@@ -31,8 +51,56 @@ impl fmt::Display for BranchState {
         f.write_str(match self {
             Self::Init => "init",
             Self::Ready => "ready",
+            Self::Resetting => "resetting",
         })
     }
+}
+
+/// What of its origin a branch began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum InitSource {
+    /// All of it.
+    ParentData,
+    /// Its roles, databases and schema, without table data; such a branch has no parent.
+    SchemaOnly,
+}
+
+impl fmt::Display for InitSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ParentData => "parent-data",
+            Self::SchemaOnly => "schema-only",
+        })
+    }
+}
+
+/// How far a branch that was made of a snapshot is on its way to take another one's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RestoreStatus {
+    /// It can be looked at, and doesn't have the other one's endpoints yet.
+    Restored,
+    /// It has taken the other one's place.
+    Finalized,
+}
+
+impl fmt::Display for RestoreStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Restored => "restored",
+            Self::Finalized => "finalized",
+        })
+    }
+}
+
+/// The snapshot that a branch was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BranchRestored {
+    /// The snapshot, which may be deleted by now.
+    pub snapshot: SnapshotId,
+    /// The branch whose place it takes, or has taken, if any.
+    pub target: Option<BranchId>,
+    /// How far that is.
+    pub status: RestoreStatus,
 }
 
 /// The point at which a branch left its parent.
@@ -66,6 +134,16 @@ pub struct Branch {
     pub state: BranchState,
     /// How far it will be next, if anything is still to come.
     pub pending_state: Option<BranchState>,
+    /// What of its origin it began with.
+    pub init_source: InitSource,
+    /// When it goes by itself, if it does.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// How long it was to live when that was last said, in seconds.
+    pub ttl_seconds: Option<u32>,
+    /// When it was last restored or reset.
+    pub last_reset_at: Option<DateTime<Utc>>,
+    /// The snapshot that it was made of, if it was.
+    pub restored: Option<BranchRestored>,
     /// When its state last changed.
     pub state_changed_at: DateTime<Utc>,
     /// When the branch was created.
@@ -84,7 +162,16 @@ impl Branch {
             default: id == *default,
             protected: record.protected,
             state: record.state,
-            pending_state: (record.state == BranchState::Init).then_some(BranchState::Ready),
+            pending_state: (record.state != BranchState::Ready).then_some(BranchState::Ready),
+            init_source: record.init_source,
+            expires_at: record.expiry.as_ref().map(|expiry| expiry.at.0),
+            ttl_seconds: record.expiry.as_ref().map(|expiry| expiry.ttl_seconds),
+            last_reset_at: record.last_reset_at.map(|time| time.0),
+            restored: record.restored.map(|RestoredRecord { snapshot, target, status }| BranchRestored {
+                snapshot,
+                target,
+                status,
+            }),
             state_changed_at: record.state_changed_at.0,
             created_at: record.created_at.0,
             updated_at: record.updated_at.0,
@@ -92,40 +179,9 @@ impl Branch {
         }
     }
 
-    fn of(project: &FoundProject, id: BranchId, record: BranchRecord) -> Self {
+    pub(crate) fn of(project: &FoundProject, id: BranchId, record: BranchRecord) -> Self {
         Self::from_record(id, &project.id, &project.record.default_branch, record)
     }
-}
-
-/// A branch to be created.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewBranch {
-    /// The branch's name; its id where none is given.
-    pub name: Option<BranchName>,
-    /// The parent; the project's default branch where none is given.
-    pub parent: Option<BranchId>,
-    /// The point of the parent's history to begin with.
-    pub point: Point,
-    /// The endpoints to create with it.
-    pub endpoints: Vec<EndpointSpec>,
-}
-
-impl Default for NewBranch {
-    /// A child of the default branch as it is now, without endpoints.
-    fn default() -> Self {
-        Self { name: None, parent: None, point: Point::Head, endpoints: Vec::new() }
-    }
-}
-
-/// What creating a branch brought. Its roles and databases are its parent's, and aren't read to create it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BranchCreated {
-    /// The branch.
-    pub branch: Branch,
-    /// Its endpoints.
-    pub endpoints: Vec<Endpoint>,
-    /// What will make its storage and start its endpoints.
-    pub operations: Vec<Operation>,
 }
 
 /// What changing a branch brought.
@@ -138,33 +194,6 @@ pub struct BranchChanged {
 }
 
 impl Catalog {
-    /// Creates a branch that has its parent's roles and databases as of a point. That takes the same time and space
-    /// however many there are.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`] for the parent, [`Error::BranchAlreadyExists`],
-    /// [`Error::LsnOutsideHistory`], [`Error::TimeOutsideHistory`], [`Error::EndpointAlreadyExists`],
-    /// [`Error::OutOfRange`].
-    pub fn branch_create(&self, caller: &Caller, project: &ProjectId, new: NewBranch) -> Result<BranchCreated> {
-        EndpointSpec::check(&new.endpoints)?;
-        let subject = new.name.as_ref().map_or("", BranchName::as_str);
-        self.commit_as(caller, "branch_create", subject, |tx| {
-            let project = FoundProject::find(tx, caller, project)?;
-            let parent = project.branch(tx, new.parent.as_ref().unwrap_or(&project.record.default_branch))?;
-            let id = self.branch_draw(tx, project.namespace())?;
-            let name = new.name.clone().unwrap_or_else(|| BranchName::from(&id));
-            let fork = fork(tx, &parent, new.point)?;
-            let record = new_record(tx, name, &fork, &parent.id);
-            put_new(tx, project.namespace(), &id, &record)?;
-            let place = (&project.id, project.namespace());
-            let endpoints = self.endpoints_create(tx, place, &id, &new.endpoints)?;
-            let steps = steps_to_create(OperationAction::CreateBranch, &id, &endpoints);
-            let operations = operation::schedule(tx, self.entropy(), place, steps)?;
-            Ok(BranchCreated { branch: Branch::of(&project, id, record), endpoints, operations })
-        })
-    }
-
     /// The branches of a project, in order of creation.
     ///
     /// # Errors
@@ -187,37 +216,6 @@ impl Catalog {
         Ok(Branch::of(&project, branch.id, branch.record))
     }
 
-    /// Deletes a branch with its roles, databases and endpoints; nothing where the project has no such branch.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ProjectNotFound`], [`Error::BranchIsDefault`], [`Error::BranchIsProtected`],
-    /// [`Error::BranchHasChildren`].
-    pub fn branch_delete(
-        &self,
-        caller: &Caller,
-        project: &ProjectId,
-        branch: &BranchId,
-    ) -> Result<Option<BranchChanged>> {
-        self.commit_as(caller, "branch_delete", branch.as_str(), |tx| {
-            let project = FoundProject::find(tx, caller, project)?;
-            let found = match project.branch(tx, branch) {
-                Err(Error::BranchNotFound { .. }) => return Ok(None),
-                found => found?,
-            };
-            check_deletable(tx, &project, &found)?;
-            operation::cancel(tx, project.namespace(), &found.id)?;
-            let endpoints = endpoint::of_branch(tx, &project, &found.id)?;
-            for endpoint in &endpoints {
-                endpoint::remove(tx, project.namespace(), endpoint)?;
-            }
-            remove(tx, project.namespace(), &found)?;
-            let steps = steps_to_delete(&found.id, &endpoints);
-            let operations = operation::schedule(tx, self.entropy(), (&project.id, project.namespace()), steps)?;
-            Ok(Some(BranchChanged { branch: Branch::of(&project, found.id, found.record), operations }))
-        })
-    }
-
     /// Draws the id of a new branch: free, and not the name of another branch, since it may become this one's name.
     pub(crate) fn branch_draw(&self, tx: &mut Transaction<'_>, namespace: NamespaceId) -> Result<BranchId> {
         let taken = |id: &BranchId| {
@@ -234,120 +232,87 @@ impl Catalog {
         project: &FoundProject,
         branch: &BranchId,
     ) -> Result<Vec<Operation>> {
-        let mut steps = Vec::new();
-        for endpoint in endpoint::of_branch(tx, project, branch)? {
-            let step = |action| Step { action, branch: branch.clone(), endpoint: Some(endpoint.id.clone()) };
-            steps.push(step(OperationAction::ApplyConfig));
-            // To apply anything the compute was started, so it is to be idle again.
-            if endpoint.state != ComputeState::Active {
-                steps.push(step(OperationAction::SuspendCompute));
-            }
-        }
-        operation::schedule(tx, self.entropy(), (&project.id, project.namespace()), steps)
+        let endpoints = endpoint::of_branch(tx, project, branch)?;
+        let enabled = endpoints.iter().filter(|endpoint| !endpoint.disabled);
+        let steps = enabled.flat_map(|endpoint| steps_to_apply((branch, &endpoint.id), endpoint.state)).collect();
+        operation::schedule(tx, self.entropy(), project.place(), steps)
     }
+}
+
+/// To apply anything the compute is started, so one that was not running is to be idle again.
+pub(crate) fn steps_to_apply((branch, endpoint): (&BranchId, &EndpointId), state: ComputeState) -> Vec<Step> {
+    let step = |action| Step { action, branch: branch.clone(), endpoint: Some(endpoint.clone()) };
+    let suspends = (state != ComputeState::Active).then(|| step(OperationAction::SuspendCompute));
+    std::iter::once(step(OperationAction::ApplyConfig)).chain(suspends).collect()
 }
 
 /// The branches of a project, in order of creation.
 pub(crate) fn of_project(source: &mut impl Source, project: &FoundProject) -> Result<Vec<Branch>> {
-    let records = project::BRANCHES.all(source, project.namespace(), b"")?;
-    let branch = |(key, record): (Bytes, BranchRecord)| {
-        let id = std::str::from_utf8(&key).ok().and_then(|text| text.parse().ok());
-        let id = id.ok_or_else(|| project::BRANCHES.corrupt_key(&key, "its key is not an id"))?;
-        Ok((record.number, Branch::of(project, id, record)))
-    };
-    let mut branches = records.into_iter().map(branch).collect::<Result<Vec<_>>>()?;
+    let records = records_of_project(source, project)?;
+    let number = |(id, record): (BranchId, BranchRecord)| (record.number, Branch::of(project, id, record));
+    let mut branches: Vec<_> = records.into_iter().map(number).collect();
     branches.sort_by_key(|(number, branch)| (branch.created_at, *number));
     Ok(branches.into_iter().map(|(_, branch)| branch).collect())
 }
 
-/// Creating a branch makes its storage, then starts its endpoints.
-pub(crate) fn steps_to_create(action: OperationAction, branch: &BranchId, endpoints: &[Endpoint]) -> Vec<Step> {
-    let storage = Step { action, branch: branch.clone(), endpoint: None };
-    let start = |endpoint: &Endpoint| Step {
-        action: OperationAction::StartCompute,
-        branch: branch.clone(),
-        endpoint: Some(endpoint.id.clone()),
+/// The records of the branches of a project.
+pub(crate) fn records_of_project(
+    source: &mut impl Source,
+    project: &FoundProject,
+) -> Result<Vec<(BranchId, BranchRecord)>> {
+    let records = project::BRANCHES.all(source, project.namespace(), b"")?;
+    let branch = |(key, record): (Bytes, BranchRecord)| {
+        let id = std::str::from_utf8(&key).ok().and_then(|text| text.parse().ok());
+        Ok((id.ok_or_else(|| project::BRANCHES.corrupt_key(&key, "its key is not an id"))?, record))
     };
-    std::iter::once(storage).chain(endpoints.iter().map(start)).collect()
+    records.into_iter().map(branch).collect()
 }
 
-/// Deleting a branch suspends the endpoints that may be running, then removes the storage.
-fn steps_to_delete(branch: &BranchId, endpoints: &[Endpoint]) -> Vec<Step> {
-    let suspend = |endpoint: &Endpoint| Step {
-        action: OperationAction::SuspendCompute,
-        branch: branch.clone(),
-        endpoint: Some(endpoint.id.clone()),
-    };
-    let storage = Step { action: OperationAction::DeleteTimeline, branch: branch.clone(), endpoint: None };
-    let live = endpoints.iter().filter(|endpoint| endpoint.state != ComputeState::Idle);
-    live.map(suspend).chain([storage]).collect()
-}
-
-fn new_record(tx: &Transaction<'_>, name: BranchName, fork: &Fork, parent: &BranchId) -> BranchRecord {
+/// The point that a fork began with, on the branch that is to be its parent.
+fn parent_record(parent: &BranchId, fork: &Fork) -> ParentRecord {
     let time = match fork.origin.asked {
         // As exact as it is stored.
         Point::Time(asked) => asked.trunc_subsecs(6),
         Point::Head | Point::Lsn(_) => fork.origin.time,
     };
-    BranchRecord {
-        number: fork.branch.number(),
-        name,
-        parent: Some(ParentRecord { id: parent.clone(), lsn: fork.lsn.get(), time: Time(time) }),
-        protected: false,
-        state: BranchState::Init,
-        state_changed_at: now(tx),
-        created_at: now(tx),
-        updated_at: now(tx),
-    }
-}
-
-/// The record of a project's root branch.
-pub(crate) fn root_record(tx: &Transaction<'_>, branch: offshoot_engine::BranchId, name: BranchName) -> BranchRecord {
-    BranchRecord {
-        number: branch.number(),
-        name,
-        parent: None,
-        protected: false,
-        state: BranchState::Init,
-        state_changed_at: now(tx),
-        created_at: now(tx),
-        updated_at: now(tx),
-    }
+    ParentRecord { id: parent.clone(), lsn: fork.lsn.get(), time: Time(time) }
 }
 
 /// Writes a new branch with all that finds it.
 pub(crate) fn put_new(
     tx: &mut Transaction<'_>,
-    namespace: NamespaceId,
+    project: &FoundProject,
     id: &BranchId,
     record: &BranchRecord,
 ) -> Result<()> {
-    let name_key = name_key(record.name.as_str());
-    if project::BRANCH_NAMES.get(tx, namespace, &name_key)?.is_some() {
-        return Err(Error::BranchAlreadyExists { name: record.name.clone() });
-    }
-    let found = BranchIdRecord { branch: id.clone() };
+    let namespace = project.namespace();
+    claim_name(tx, namespace, &record.name, id)?;
     project::BRANCHES.put(tx, namespace, id.as_str().as_bytes(), record)?;
-    project::BRANCH_NAMES.put(tx, namespace, &name_key, &found)?;
     if let Some(parent) = &record.parent {
+        let found = BranchIdRecord { branch: id.clone() };
         project::BRANCH_CHILDREN.put(tx, namespace, &pair(parent.id.as_str(), id.as_str()), &found)?;
     }
-    Ok(())
+    expiry::note_branch_expiry(tx, &project.id, id, record)
 }
 
-fn remove(tx: &mut Transaction<'_>, namespace: NamespaceId, branch: &FoundBranch) -> Result<()> {
-    project::BRANCHES.delete(tx, namespace, branch.id.as_str().as_bytes())?;
-    project::BRANCH_NAMES.delete(tx, namespace, &name_key(branch.record.name.as_str()))?;
-    if let Some(parent) = &branch.record.parent {
-        project::BRANCH_CHILDREN.delete(tx, namespace, &pair(parent.id.as_str(), branch.id.as_str()))?;
+/// Makes a branch be found by a name that no other branch has.
+pub(crate) fn claim_name(
+    tx: &mut Transaction<'_>,
+    namespace: NamespaceId,
+    name: &BranchName,
+    branch: &BranchId,
+) -> Result<()> {
+    let key = name_key(name.as_str());
+    if project::BRANCH_NAMES.get(tx, namespace, &key)?.is_some() {
+        return Err(Error::BranchAlreadyExists { name: name.clone() });
     }
-    Ok(tx.delete_branch(branch.engine)?)
+    project::BRANCH_NAMES.put(tx, namespace, &key, &BranchIdRecord { branch: branch.clone() })
 }
 
 /// Notes that a branch's storage is made, if the branch is still there.
 pub(crate) fn set_ready(tx: &mut Transaction<'_>, namespace: NamespaceId, id: &BranchId) -> Result<()> {
     match project::BRANCHES.get(tx, namespace, id.as_str().as_bytes())? {
-        Some(record) if record.state == BranchState::Init => {
+        Some(record) if record.state != BranchState::Ready => {
             let ready =
                 BranchRecord { state: BranchState::Ready, state_changed_at: now(tx), updated_at: now(tx), ..record };
             project::BRANCHES.put(tx, namespace, id.as_str().as_bytes(), &ready)
@@ -356,24 +321,16 @@ pub(crate) fn set_ready(tx: &mut Transaction<'_>, namespace: NamespaceId, id: &B
     }
 }
 
-fn check_deletable(source: &mut impl Source, project: &FoundProject, branch: &FoundBranch) -> Result<()> {
-    let id = branch.id.clone();
-    if id == project.record.default_branch {
-        return Err(Error::BranchIsDefault { id });
-    }
-    if branch.record.protected {
-        return Err(Error::BranchIsProtected { id });
-    }
-    match project::BRANCH_CHILDREN.first(source, project.namespace(), &pair(id.as_str(), ""))? {
-        Some(found) => Err(Error::BranchHasChildren { id, child: found.branch }),
-        None => Ok(()),
-    }
+/// Forks `branch`, which people know as `id`, at a point.
+pub(crate) fn fork(tx: &mut Transaction<'_>, branch: EngineBranch, id: &BranchId, point: Point) -> Result<Fork> {
+    tx.fork(branch, point).map_err(|error| outside(id, error))
 }
 
-fn fork(tx: &mut Transaction<'_>, parent: &FoundBranch, point: Point) -> Result<Fork> {
+/// Says which branch's history a point lies outside of.
+pub(crate) fn outside(id: &BranchId, error: offshoot_engine::Error) -> Error {
     use offshoot_engine::Error as EngineError;
-    let branch = parent.id.clone();
-    tx.fork(parent.engine, point).map_err(|error| match error {
+    let branch = id.clone();
+    match error {
         EngineError::LsnOutsideHistory { asked, first, last } => {
             Error::LsnOutsideHistory { branch, asked, first, last }
         }
@@ -381,5 +338,5 @@ fn fork(tx: &mut Transaction<'_>, parent: &FoundBranch, point: Point) -> Result<
             Error::TimeOutsideHistory { branch, asked, first, present }
         }
         other => other.into(),
-    })
+    }
 }

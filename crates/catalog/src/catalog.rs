@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use offshoot_engine::{BranchId as EngineBranch, Engine, NamespaceId, Transaction};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -11,6 +11,8 @@ use crate::{
     entropy::{Entropy, OsEntropy},
     error::{Error, Result},
     id::{AccountId, ApiKeyId, BranchId, ProjectId},
+    key::KeyUses,
+    key_ring::PasswordKeys,
     provenance::{MAX_REQUEST_BYTES, Provenance, clipped},
     tables::{Source, project, system},
 };
@@ -19,11 +21,22 @@ use crate::{
 #[derive(Clone)]
 pub struct Options {
     entropy: Arc<dyn Entropy>,
+    password_keys: Arc<PasswordKeys>,
+    pub(crate) forbids_stored_passwords: bool,
+    pub(crate) hides_system_roles: bool,
+    pub(crate) pg_versions: Vec<u8>,
 }
 
 impl Default for Options {
+    /// Without password keys, so that no password is kept; for PostgreSQL 14 to 18.
     fn default() -> Self {
-        Self { entropy: Arc::new(OsEntropy) }
+        Self {
+            entropy: Arc::new(OsEntropy),
+            password_keys: Arc::new(PasswordKeys::none()),
+            forbids_stored_passwords: false,
+            hides_system_roles: false,
+            pg_versions: (14..=18).collect(),
+        }
     }
 }
 
@@ -32,6 +45,34 @@ impl Options {
     #[must_use]
     pub fn with_entropy(mut self, entropy: impl Entropy) -> Self {
         self.entropy = Arc::new(entropy);
+        self
+    }
+
+    /// What passwords are sealed under where a project stores them: without keys, none does.
+    #[must_use]
+    pub fn with_password_keys(mut self, keys: PasswordKeys) -> Self {
+        self.password_keys = Arc::new(keys);
+        self
+    }
+
+    /// Stores no password, and reveals none, whatever a project says; the keys are for what is stored already.
+    #[must_use]
+    pub fn without_stored_passwords(mut self) -> Self {
+        self.forbids_stored_passwords = true;
+        self
+    }
+
+    /// Leaves the system's roles out of lists. Whoever asks for one by name finds it.
+    #[must_use]
+    pub fn with_hidden_system_roles(mut self) -> Self {
+        self.hides_system_roles = true;
+        self
+    }
+
+    /// The major versions of PostgreSQL that computes run; a project for another one is refused.
+    #[must_use]
+    pub fn with_pg_versions(mut self, versions: impl IntoIterator<Item = u8>) -> Self {
+        self.pg_versions = versions.into_iter().collect();
         self
     }
 }
@@ -73,6 +114,8 @@ pub struct Catalog {
 struct Shared {
     engine: Engine,
     options: Options,
+    password_keys: RwLock<Arc<PasswordKeys>>,
+    key_uses: KeyUses,
     signal: Signal,
 }
 
@@ -94,7 +137,9 @@ impl Catalog {
     ///
     /// [`Error::Engine`] when the engine can't be read.
     pub fn open(engine: Engine, options: Options) -> Result<Self> {
-        let catalog = Self { shared: Arc::new(Shared { engine, options, signal: Signal::default() }) };
+        let password_keys = RwLock::new(Arc::clone(&options.password_keys));
+        let (key_uses, signal) = (KeyUses::default(), Signal::default());
+        let catalog = Self { shared: Arc::new(Shared { engine, options, password_keys, key_uses, signal }) };
         // An unreadable catalog should be noticed before anybody relies on it.
         catalog.is_new()?;
         Ok(catalog)
@@ -103,6 +148,22 @@ impl Catalog {
     /// The engine that keeps the catalog.
     pub fn engine(&self) -> &Engine {
         &self.shared.engine
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    pub(crate) fn key_uses(&self) -> &KeyUses {
+        &self.shared.key_uses
+    }
+
+    pub(crate) fn password_keys(&self) -> Arc<PasswordKeys> {
+        Arc::clone(&self.shared.password_keys.read())
+    }
+
+    pub(crate) fn set_password_keys(&self, keys: PasswordKeys) {
+        *self.shared.password_keys.write() = Arc::new(keys);
     }
 
     pub(crate) fn entropy(&self) -> &dyn Entropy {
@@ -179,6 +240,11 @@ impl FoundProject {
 
     pub(crate) fn namespace(&self) -> NamespaceId {
         NamespaceId::new(self.record.namespace)
+    }
+
+    /// The project as the queue of operations names it.
+    pub(crate) fn place(&self) -> (&ProjectId, NamespaceId) {
+        (&self.id, self.namespace())
     }
 
     /// Finds a branch of the project.

@@ -1,17 +1,28 @@
 //! Endpoints: the computes through which a branch is reached.
 
+mod change;
+mod spec;
+
 use std::fmt;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use offshoot_engine::{NamespaceId, Transaction};
 
+pub use self::{
+    change::{EndpointChanged, EndpointUpdate},
+    spec::{EndpointDefaults, EndpointSpec},
+};
 use crate::{
-    catalog::{Caller, Catalog, FoundBranch, FoundProject, draw_free, now},
+    catalog::{Caller, Catalog, FoundBranch, FoundProject, now},
     codec::{EndpointIdRecord, EndpointRecord},
+    compute,
     error::{Error, Result},
     id::{BranchId, EndpointId, ProjectId},
+    name::EndpointName,
     tables::{Source, pair, project, system},
+    text_map::TextMap,
+    units::ComputeUnits,
 };
 
 /// What an endpoint can do.
@@ -62,6 +73,8 @@ pub struct Endpoint {
     pub project: ProjectId,
     /// The branch that it serves.
     pub branch: BranchId,
+    /// What people call it, if they do.
+    pub name: Option<EndpointName>,
     /// What it can do.
     pub kind: EndpointKind,
     /// What its compute is doing.
@@ -70,6 +83,22 @@ pub struct Endpoint {
     pub pending_state: Option<ComputeState>,
     /// After how many seconds without use its compute is suspended; 0 for the default, -1 for never.
     pub suspend_timeout_seconds: i64,
+    /// How small its compute may get.
+    pub min_cu: ComputeUnits,
+    /// How large its compute may get.
+    pub max_cu: ComputeUnits,
+    /// Whether its compute is kept from being started.
+    pub disabled: bool,
+    /// Whether connections go through a pooler unless they ask for something else.
+    pub pooler_enabled: bool,
+    /// Whether it may be reached without a password, where a proxy offers that.
+    pub passwordless_access: bool,
+    /// Settings by name, as they were given.
+    pub settings: TextMap,
+    /// When its compute was last started.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When its compute was last suspended.
+    pub suspended_at: Option<DateTime<Utc>>,
     /// When the endpoint was created.
     pub created_at: DateTime<Utc>,
     /// When the endpoint last changed.
@@ -77,52 +106,27 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn from_record(id: EndpointId, project: &ProjectId, branch: &BranchId, record: &EndpointRecord) -> Self {
+    pub(crate) fn from_record(id: EndpointId, project: &ProjectId, branch: &BranchId, record: &EndpointRecord) -> Self {
         Self {
             id,
             project: project.clone(),
             branch: branch.clone(),
+            name: record.name.clone(),
             kind: record.kind,
             state: record.state,
-            pending_state: (record.state == ComputeState::Init).then_some(ComputeState::Active),
+            pending_state: record.pending_state,
             suspend_timeout_seconds: record.suspend_timeout_seconds,
+            min_cu: record.min_cu,
+            max_cu: record.max_cu,
+            disabled: record.disabled,
+            pooler_enabled: record.pooler_enabled,
+            passwordless_access: record.passwordless_access,
+            settings: record.settings.clone(),
+            started_at: record.started_at.map(|time| time.0),
+            suspended_at: record.suspended_at.map(|time| time.0),
             created_at: record.created_at.0,
             updated_at: record.updated_at.0,
         }
-    }
-}
-
-/// An endpoint to be created with a branch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndpointSpec {
-    /// What it can do.
-    pub kind: EndpointKind,
-    /// After how many seconds without use its compute is suspended: 60 to 604800, 0 for the default, -1 for never. The
-    /// default where none is given.
-    pub suspend_timeout_seconds: Option<i64>,
-}
-
-/// How many endpoints one request can create.
-const MAX_SPECS: usize = 32;
-
-impl EndpointSpec {
-    /// Refuses what can't be created together on one branch.
-    pub(crate) fn check(specs: &[Self]) -> Result<()> {
-        if specs.len() > MAX_SPECS {
-            let given = i64::try_from(specs.len()).unwrap_or(i64::MAX);
-            return Err(Error::OutOfRange { field: "the number of endpoints", given, allowed: "0 to 32" });
-        }
-        for spec in specs {
-            let given = spec.suspend_timeout_seconds.unwrap_or(0);
-            if !matches!(given, -1 | 0 | 60..=604_800) {
-                let allowed = "-1, 0 or 60 to 604800";
-                return Err(Error::OutOfRange { field: "suspend_timeout_seconds", given, allowed });
-            }
-        }
-        if specs.iter().filter(|spec| spec.kind == EndpointKind::ReadWrite).count() > 1 {
-            return Err(Error::EndpointAlreadyExists);
-        }
-        Ok(())
     }
 }
 
@@ -162,43 +166,38 @@ impl Catalog {
     pub fn endpoint_get(&self, caller: &Caller, project: &ProjectId, id: &EndpointId) -> Result<Endpoint> {
         let mut source = self.engine().snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
-        let place = system::ENDPOINT_IDS.get(&mut source, NamespaceId::SYSTEM, id.as_str().as_bytes())?;
-        let Some(place) = place.filter(|place| place.project == project.id) else {
+        let found = FoundEndpoint::find(&mut source, &project, id)?;
+        Ok(found.endpoint(&project))
+    }
+}
+
+/// An endpoint that was found.
+struct FoundEndpoint {
+    id: EndpointId,
+    branch: BranchId,
+    record: EndpointRecord,
+}
+
+impl FoundEndpoint {
+    /// Finds an endpoint of a project.
+    fn find(source: &mut impl Source, project: &FoundProject, id: &EndpointId) -> Result<Self> {
+        let place = system::ENDPOINT_IDS.get(source, NamespaceId::SYSTEM, id.as_str().as_bytes())?;
+        let Some(EndpointIdRecord { branch, .. }) = place.filter(|place| place.project == project.id) else {
             return Err(Error::EndpointNotFound { id: id.to_string() });
         };
-        let key = pair(place.branch.as_str(), id.as_str());
-        let record = project::ENDPOINTS.get(&mut source, project.namespace(), &key)?;
+        let key = pair(branch.as_str(), id.as_str());
+        let record = project::ENDPOINTS.get(source, project.namespace(), &key)?;
         let record = record.ok_or_else(|| project::ENDPOINTS.corrupt_key(&key, "the endpoint is missing"))?;
-        Ok(Endpoint::from_record(id.clone(), &project.id, &place.branch, &record))
+        Ok(Self { id: id.clone(), branch, record })
     }
 
-    /// Creates the endpoints of a new branch.
-    pub(crate) fn endpoints_create(
-        &self,
-        tx: &mut Transaction<'_>,
-        (project, namespace): (&ProjectId, NamespaceId),
-        branch: &BranchId,
-        specs: &[EndpointSpec],
-    ) -> Result<Vec<Endpoint>> {
-        let create = |(place, spec): (u16, &EndpointSpec)| {
-            let taken = |id: &EndpointId, tx: &mut Transaction<'_>| {
-                Ok(system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, id.as_str().as_bytes())?.is_some())
-            };
-            let id = draw_free(|| Ok(EndpointId::draw(self.entropy())?), |id| taken(id, tx))?;
-            let record = EndpointRecord {
-                place,
-                kind: spec.kind,
-                state: ComputeState::Init,
-                suspend_timeout_seconds: spec.suspend_timeout_seconds.unwrap_or(0),
-                created_at: now(tx),
-                updated_at: now(tx),
-            };
-            project::ENDPOINTS.put(tx, namespace, &pair(branch.as_str(), id.as_str()), &record)?;
-            let place = EndpointIdRecord { project: project.clone(), branch: branch.clone() };
-            system::ENDPOINT_IDS.put(tx, NamespaceId::SYSTEM, id.as_str().as_bytes(), &place)?;
-            Ok(Endpoint::from_record(id, project, branch, &record))
-        };
-        (0..).zip(specs).map(create).collect()
+    fn put(&self, tx: &mut Transaction<'_>, project: &FoundProject) -> Result<()> {
+        let key = pair(self.branch.as_str(), self.id.as_str());
+        project::ENDPOINTS.put(tx, project.namespace(), &key, &self.record)
+    }
+
+    fn endpoint(&self, project: &FoundProject) -> Endpoint {
+        Endpoint::from_record(self.id.clone(), &project.id, &self.branch, &self.record)
     }
 }
 
@@ -215,7 +214,32 @@ pub(crate) fn of_project(source: &mut impl Source, project: &FoundProject) -> Re
 /// Removes an endpoint.
 pub(crate) fn remove(tx: &mut Transaction<'_>, namespace: NamespaceId, endpoint: &Endpoint) -> Result<()> {
     project::ENDPOINTS.delete(tx, namespace, &pair(endpoint.branch.as_str(), endpoint.id.as_str()))?;
-    system::ENDPOINT_IDS.delete(tx, NamespaceId::SYSTEM, endpoint.id.as_str().as_bytes())
+    system::ENDPOINT_IDS.delete(tx, NamespaceId::SYSTEM, endpoint.id.as_str().as_bytes())?;
+    compute::remove(tx, &endpoint.id)
+}
+
+/// Lets all endpoints of a branch serve another one.
+pub(crate) fn move_all(
+    tx: &mut Transaction<'_>,
+    project: &FoundProject,
+    from: &BranchId,
+    to: &BranchId,
+) -> Result<Vec<Endpoint>> {
+    let writes = |endpoint: &Endpoint| endpoint.kind == EndpointKind::ReadWrite;
+    let moving = of_branch(tx, project, from)?;
+    if moving.iter().any(writes) && of_branch(tx, project, to)?.iter().any(writes) {
+        return Err(Error::EndpointAlreadyExists);
+    }
+    for endpoint in moving {
+        let mut found = FoundEndpoint::find(tx, project, &endpoint.id)?;
+        project::ENDPOINTS.delete(tx, project.namespace(), &pair(from.as_str(), endpoint.id.as_str()))?;
+        found.branch = to.clone();
+        found.record.updated_at = now(tx);
+        found.put(tx, project)?;
+        let place = EndpointIdRecord { project: project.id.clone(), branch: to.clone() };
+        system::ENDPOINT_IDS.put(tx, NamespaceId::SYSTEM, endpoint.id.as_str().as_bytes(), &place)?;
+    }
+    of_branch(tx, project, to)
 }
 
 /// Notes what an endpoint's compute is doing, if the endpoint is still there.
@@ -227,8 +251,16 @@ pub(crate) fn set_state(
 ) -> Result<()> {
     let key = pair(branch.as_str(), endpoint.as_str());
     match project::ENDPOINTS.get(tx, namespace, &key)? {
-        Some(record) if record.state != state => {
-            let changed = EndpointRecord { state, updated_at: now(tx), ..record };
+        Some(record) if record.state != state || record.pending_state.is_some() => {
+            let pending_state = record.pending_state.filter(|pending| *pending != state && record.state == state);
+            let mut changed = EndpointRecord { state, pending_state, updated_at: now(tx), ..record };
+            if record.state != state {
+                match state {
+                    ComputeState::Init => {}
+                    ComputeState::Active => changed.started_at = Some(now(tx)),
+                    ComputeState::Idle => changed.suspended_at = Some(now(tx)),
+                }
+            }
             project::ENDPOINTS.put(tx, namespace, &key, &changed)
         }
         _ => Ok(()),

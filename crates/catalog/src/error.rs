@@ -6,8 +6,10 @@ use thiserror::Error;
 
 use crate::{
     entropy::EntropyError,
-    id::{AccountId, ApiKeyId, BranchId, ProjectId},
+    id::{AccountId, ApiKeyId, BranchId, EndpointId, ProjectId},
+    key_ring::PasswordKeyId,
     name::{AccountName, BranchName, DatabaseName, NameError, NameKind, RoleName},
+    units::ComputeUnits,
 };
 
 /// What every method of the catalog answers with.
@@ -33,6 +35,22 @@ pub enum Error {
         /// What is allowed, in words.
         allowed: &'static str,
     },
+    /// A number is no size of a compute.
+    #[error("a compute has 0.25 to 224 units, in steps of 0.25, and {given} was given")]
+    ComputeUnitsInvalid {
+        /// The number.
+        given: f64,
+    },
+    /// The smallest size of a compute is greater than the largest.
+    #[error(
+        "a compute cannot be at least {min} and at most {max} units large; give a minimum that is not above the maximum"
+    )]
+    ComputeLimitsReversed {
+        /// The smallest size.
+        min: ComputeUnits,
+        /// The largest size.
+        max: ComputeUnits,
+    },
     /// A page was asked for with a cursor that no page came with.
     #[error(
         "the cursor {cursor:?} did not come with a page of this list; pass one on unchanged, or none for the first page"
@@ -52,6 +70,14 @@ pub enum Error {
     AccountNotFound {
         /// The id.
         id: AccountId,
+    },
+    /// An account with projects is deleted only by force.
+    #[error("account {name:?} has projects, among them {project}; delete them first, or force it to delete them too", name = name.as_str())]
+    AccountHasProjects {
+        /// The account.
+        name: AccountName,
+        /// One of its projects.
+        project: ProjectId,
     },
     /// A key brought by an operator is too weak or can't be sent.
     #[error(
@@ -84,6 +110,14 @@ pub enum Error {
         /// The branch.
         branch: BranchId,
     },
+    /// No compute here runs this version of PostgreSQL.
+    #[error("pg_version is {given}, and there is {} here; choose one of these", versions(supported))]
+    PgVersionUnsupported {
+        /// The major version.
+        given: u8,
+        /// The major versions that there are.
+        supported: Vec<u8>,
+    },
     /// The project has no branch with this id.
     #[error("branch {id:?} not found")]
     BranchNotFound {
@@ -102,11 +136,72 @@ pub enum Error {
         /// The branch.
         id: BranchId,
     },
-    /// A protected branch can't be deleted.
-    #[error("branch {id} is protected and cannot be deleted; lift its protection first")]
+    /// A protected branch can't be deleted, restored or reset.
+    #[error("branch {id} is protected and cannot be deleted, restored or reset; lift its protection first")]
     BranchIsProtected {
         /// The branch.
         id: BranchId,
+    },
+    /// A branch that goes by itself can't be what others rely on.
+    #[error("branch {id} expires and cannot {what}; clear its expires_at first")]
+    BranchExpires {
+        /// The branch.
+        id: BranchId,
+        /// What it can't do, in words.
+        what: &'static str,
+    },
+    /// The branch is relied on, so it can't go by itself.
+    #[error("branch {id} cannot expire, because it {because}")]
+    BranchCannotExpire {
+        /// The branch.
+        id: BranchId,
+        /// Why, in words.
+        because: &'static str,
+    },
+    /// Nothing can expire at this instant.
+    #[error(
+        "expires_at is {}; it must be after the present, {}{}",
+        precisely(asked),
+        precisely(present),
+        at_most(*days)
+    )]
+    ExpiryInvalid {
+        /// The instant that was asked for.
+        asked: DateTime<Utc>,
+        /// The present.
+        present: DateTime<Utc>,
+        /// How many days ahead it may be, where that is limited.
+        days: Option<u32>,
+    },
+    /// What a branch was can't be given up in silence.
+    #[error(
+        "branch {id} {because}, so what it is now has to be kept; give the name to keep it under (preserve_under_name)"
+    )]
+    PreserveNameRequired {
+        /// The branch.
+        id: BranchId,
+        /// Why, in words.
+        because: &'static str,
+    },
+    /// A branch is restored from itself only as of a point.
+    #[error("branch {id} is to be restored from itself; say as of which LSN or time (source_lsn or source_timestamp)")]
+    RestorePointRequired {
+        /// The branch.
+        id: BranchId,
+    },
+    /// The branch was not made of a snapshot, or has taken its place already.
+    #[error(
+        "branch {id} does not wait for its restoring to be finalized; only a branch that a snapshot was restored to does"
+    )]
+    RestoreNotPending {
+        /// The branch.
+        id: BranchId,
+    },
+    /// The project has no snapshot with this id.
+    #[error("snapshot {id:?} not found")]
+    SnapshotNotFound {
+        /// The id that was asked for.
+        id: String,
     },
     /// A branch with children can't be deleted.
     #[error("branch {id} has the child branch {child} and cannot be deleted; delete its children first")]
@@ -178,11 +273,37 @@ pub enum Error {
         more: bool,
     },
     /// The role can't log in, so it has no password.
-    #[error("role {name:?} cannot log in and has no password to reset; create a role that can", name = name.as_str())]
+    #[error("role {name:?} cannot log in and has no password; create a role that can", name = name.as_str())]
     RoleHasNoLogin {
         /// The name.
         name: RoleName,
     },
+    /// The project doesn't keep passwords.
+    #[error(
+        "project {id} does not store passwords (store_passwords is false); reset the role's password to get a new one"
+    )]
+    PasswordsNotStored {
+        /// The project.
+        id: ProjectId,
+    },
+    /// The password came about when passwords could not be kept.
+    #[error("the password of role {name:?} was not stored when it was set; reset it to get a new one", name = name.as_str())]
+    PasswordNotKept {
+        /// The role.
+        name: RoleName,
+    },
+    /// The key that the project's passwords are kept under is gone.
+    #[error(
+        "the server lacks the password key {key} that this project's passwords are sealed under; \
+         the operator can bring it back, or the role's password be reset to get a new one"
+    )]
+    PasswordKeyMissing {
+        /// The key.
+        key: PasswordKeyId,
+    },
+    /// The server was told not to keep passwords.
+    #[error("this server does not store passwords; leave store_passwords out, or give false")]
+    PasswordStoringForbidden,
     /// The branch has no such database.
     #[error("database {name:?} not found on this branch", name = name.as_str())]
     DatabaseNotFound {
@@ -204,6 +325,22 @@ pub enum Error {
     /// A branch has one read-write endpoint at most.
     #[error("read_write endpoint already exists; a branch has one at most, and any number of read_only ones")]
     EndpointAlreadyExists,
+    /// The endpoint is disabled.
+    #[error("endpoint {id} is disabled and cannot be started; enable it first")]
+    EndpointIsDisabled {
+        /// The endpoint.
+        id: EndpointId,
+    },
+    /// What reaches a protected branch stays.
+    #[error(
+        "endpoint {id} belongs to the protected branch {branch} and cannot be deleted; lift the branch's protection first"
+    )]
+    EndpointOfProtectedBranch {
+        /// The endpoint.
+        id: EndpointId,
+        /// The branch.
+        branch: BranchId,
+    },
     /// The project has no operation with this id.
     #[error("operation {id:?} not found")]
     OperationNotFound {
@@ -241,6 +378,8 @@ pub enum Kind {
     Conflict,
     /// The request is well formed, but a rule forbids it as things stand.
     Refused,
+    /// What was asked for was not kept, or can't be read any more.
+    Unmet,
     /// The store or the source of randomness failed.
     Unavailable,
     /// The store has no space for changes at present; what is there can be read.
@@ -257,6 +396,9 @@ impl Error {
             Self::Name(NameError::Reserved { .. }) => Kind::Refused,
             Self::Name(_)
             | Self::OutOfRange { .. }
+            | Self::ComputeUnitsInvalid { .. }
+            | Self::ComputeLimitsReversed { .. }
+            | Self::ExpiryInvalid { .. }
             | Self::CursorInvalid { .. }
             | Self::ApiKeyUnfit { .. }
             | Self::LsnOutsideHistory { .. }
@@ -265,6 +407,7 @@ impl Error {
             | Self::ApiKeyNotFound { .. }
             | Self::ProjectNotFound { .. }
             | Self::BranchNotFound { .. }
+            | Self::SnapshotNotFound { .. }
             | Self::RoleNotFound { .. }
             | Self::DatabaseNotFound { .. }
             | Self::EndpointNotFound { .. }
@@ -281,7 +424,20 @@ impl Error {
             | Self::BranchHasChildren { .. }
             | Self::RoleProtected { .. }
             | Self::RoleOwnsDatabases { .. }
-            | Self::RoleHasNoLogin { .. } => Kind::Refused,
+            | Self::RoleHasNoLogin { .. }
+            | Self::AccountHasProjects { .. }
+            | Self::PgVersionUnsupported { .. }
+            | Self::BranchExpires { .. }
+            | Self::BranchCannotExpire { .. }
+            | Self::PreserveNameRequired { .. }
+            | Self::RestorePointRequired { .. }
+            | Self::RestoreNotPending { .. }
+            | Self::PasswordStoringForbidden
+            | Self::EndpointIsDisabled { .. }
+            | Self::EndpointOfProtectedBranch { .. } => Kind::Refused,
+            Self::PasswordsNotStored { .. } | Self::PasswordNotKept { .. } | Self::PasswordKeyMissing { .. } => {
+                Kind::Unmet
+            }
             Self::Corrupt { .. } | Self::Engine(offshoot_engine::Error::Corrupt { .. }) => Kind::Corrupt,
             Self::Engine(offshoot_engine::Error::Store(StoreError::NoSpace { .. })) => Kind::Full,
             Self::Entropy(_) | Self::Engine(_) => Kind::Unavailable,
@@ -318,6 +474,23 @@ impl Error {
             Self::EndpointNotFound { .. } => "ENDPOINT_NOT_FOUND",
             Self::EndpointAlreadyExists => "ENDPOINT_ALREADY_EXISTS",
             Self::OperationNotFound { .. } => "OPERATION_NOT_FOUND",
+            Self::ComputeUnitsInvalid { .. } => "COMPUTE_UNITS_INVALID",
+            Self::ComputeLimitsReversed { .. } => "COMPUTE_LIMITS_REVERSED",
+            Self::ExpiryInvalid { .. } => "EXPIRY_INVALID",
+            Self::SnapshotNotFound { .. } => "SNAPSHOT_NOT_FOUND",
+            Self::AccountHasProjects { .. } => "ACCOUNT_HAS_PROJECTS",
+            Self::PgVersionUnsupported { .. } => "PG_VERSION_UNSUPPORTED",
+            Self::BranchExpires { .. } => "BRANCH_EXPIRES",
+            Self::BranchCannotExpire { .. } => "BRANCH_CANNOT_EXPIRE",
+            Self::PreserveNameRequired { .. } => "PRESERVE_NAME_REQUIRED",
+            Self::RestorePointRequired { .. } => "RESTORE_POINT_REQUIRED",
+            Self::RestoreNotPending { .. } => "RESTORE_NOT_PENDING",
+            Self::PasswordStoringForbidden => "PASSWORD_STORING_FORBIDDEN",
+            Self::EndpointIsDisabled { .. } => "ENDPOINT_IS_DISABLED",
+            Self::EndpointOfProtectedBranch { .. } => "ENDPOINT_OF_PROTECTED_BRANCH",
+            Self::PasswordsNotStored { .. } => "PASSWORDS_NOT_STORED",
+            Self::PasswordNotKept { .. } => "PASSWORD_NOT_KEPT",
+            Self::PasswordKeyMissing { .. } => "PASSWORD_KEY_MISSING",
             Self::Entropy(_) => "ENTROPY_UNAVAILABLE",
             Self::Corrupt { .. } | Self::Engine(offshoot_engine::Error::Corrupt { .. }) => "STORE_CORRUPT",
             Self::Engine(offshoot_engine::Error::Store(StoreError::NoSpace { .. })) => "STORE_FULL",
@@ -328,6 +501,7 @@ impl Error {
     /// All codes that [`Error::code`] can give.
     pub const CODES: &'static [&'static str] = &[
         "ACCOUNT_ALREADY_EXISTS",
+        "ACCOUNT_HAS_PROJECTS",
         "ACCOUNT_NAME_EMPTY",
         "ACCOUNT_NAME_NUL",
         "ACCOUNT_NAME_TOO_LONG",
@@ -339,6 +513,8 @@ impl Error {
         "API_KEY_NOT_FOUND",
         "API_KEY_UNFIT",
         "BRANCH_ALREADY_EXISTS",
+        "BRANCH_CANNOT_EXPIRE",
+        "BRANCH_EXPIRES",
         "BRANCH_HAS_CHILDREN",
         "BRANCH_IS_DEFAULT",
         "BRANCH_IS_PROTECTED",
@@ -346,6 +522,8 @@ impl Error {
         "BRANCH_NAME_NUL",
         "BRANCH_NAME_TOO_LONG",
         "BRANCH_NOT_FOUND",
+        "COMPUTE_LIMITS_REVERSED",
+        "COMPUTE_UNITS_INVALID",
         "CURSOR_INVALID",
         "DATABASE_ALREADY_EXISTS",
         "DATABASE_NAME_EMPTY",
@@ -354,15 +532,29 @@ impl Error {
         "DATABASE_NAME_TOO_LONG",
         "DATABASE_NOT_FOUND",
         "ENDPOINT_ALREADY_EXISTS",
+        "ENDPOINT_IS_DISABLED",
+        "ENDPOINT_NAME_EMPTY",
+        "ENDPOINT_NAME_NUL",
+        "ENDPOINT_NAME_TOO_LONG",
         "ENDPOINT_NOT_FOUND",
+        "ENDPOINT_OF_PROTECTED_BRANCH",
         "ENTROPY_UNAVAILABLE",
+        "EXPIRY_INVALID",
         "OPERATION_NOT_FOUND",
+        "PASSWORDS_NOT_STORED",
+        "PASSWORD_KEY_MISSING",
+        "PASSWORD_NOT_KEPT",
+        "PASSWORD_STORING_FORBIDDEN",
+        "PG_VERSION_UNSUPPORTED",
         "POINT_OUTSIDE_HISTORY",
+        "PRESERVE_NAME_REQUIRED",
         "PROJECT_HAS_PROTECTED_BRANCH",
         "PROJECT_NAME_EMPTY",
         "PROJECT_NAME_NUL",
         "PROJECT_NAME_TOO_LONG",
         "PROJECT_NOT_FOUND",
+        "RESTORE_NOT_PENDING",
+        "RESTORE_POINT_REQUIRED",
         "ROLE_ALREADY_EXISTS",
         "ROLE_HAS_NO_LOGIN",
         "ROLE_NAME_EMPTY",
@@ -372,6 +564,10 @@ impl Error {
         "ROLE_NOT_FOUND",
         "ROLE_OWNS_DATABASES",
         "ROLE_PROTECTED",
+        "SNAPSHOT_NAME_EMPTY",
+        "SNAPSHOT_NAME_NUL",
+        "SNAPSHOT_NAME_TOO_LONG",
+        "SNAPSHOT_NOT_FOUND",
         "STORE_CORRUPT",
         "STORE_FULL",
         "STORE_UNAVAILABLE",
@@ -398,12 +594,23 @@ fn name_code(error: &NameError) -> &'static str {
         NameKind::Branch => codes!("BRANCH"),
         NameKind::Role => codes!("ROLE"),
         NameKind::Database => codes!("DATABASE"),
+        NameKind::Endpoint => codes!("ENDPOINT"),
+        NameKind::Snapshot => codes!("SNAPSHOT"),
     }
 }
 
 /// An instant with its microseconds: the bounds of a history are of no use when rounded.
 fn precisely(instant: &DateTime<Utc>) -> impl std::fmt::Display {
     instant.format("%Y-%m-%dT%H:%M:%S%.6fZ")
+}
+
+fn at_most(days: Option<u32>) -> String {
+    days.map(|days| format!(", and at most {days} days ahead")).unwrap_or_default()
+}
+
+fn versions(supported: &[u8]) -> String {
+    let texts: Vec<String> = supported.iter().map(u8::to_string).collect();
+    texts.join(", ")
 }
 
 fn named(databases: &[DatabaseName], more: bool) -> String {

@@ -71,6 +71,10 @@ text_id!(
     /// An endpoint's id, such as `ep-aged-math-66828504`.
     EndpointId, "ep-", EndpointNotFound
 );
+text_id!(
+    /// A snapshot's id, such as `snap-quiet-river-04417205`.
+    SnapshotId, "snap-", SnapshotNotFound
+);
 
 macro_rules! number_id {
     ($(#[$docs:meta])* $name:ident) => {

@@ -31,8 +31,9 @@
 //!
 //! - A method that changes something returns when that is durable. What it refuses has changed nothing.
 //! - An account's [`Caller`] can't see, guess or count anything of another's.
-//! - Passwords and secrets of keys are told once, as [`secrecy::SecretString`]; what is kept of them can't be turned
-//!   back.
+//! - Passwords and secrets of keys are [`secrecy::SecretString`]s. What is kept of a key can't be turned back. Of a
+//!   password, a verifier is kept, and where its project stores passwords also the password itself, sealed under a
+//!   [key](PasswordKeys) that is not in the store.
 //! - Each version of a branch says who made it, and for what: see [`Provenance`].
 //!
 //! # What it is not
@@ -43,12 +44,15 @@ mod account;
 mod branch;
 mod catalog;
 mod codec;
+mod compute;
 mod database;
 mod endpoint;
 mod entropy;
 mod error;
+mod history;
 mod id;
 mod key;
+mod key_ring;
 mod name;
 mod operation;
 mod page;
@@ -57,27 +61,45 @@ mod project;
 mod provenance;
 mod role;
 mod scram;
+mod seal;
+mod snapshot;
+mod stored_password;
 mod tables;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod text_map;
+mod units;
 
 pub use self::{
     account::Account,
-    branch::{Branch, BranchChanged, BranchCreated, BranchParent, BranchState, NewBranch},
+    branch::{
+        Annotation, Branch, BranchChanged, BranchCreated, BranchParent, BranchReset, BranchRestored, BranchState,
+        BranchUpdate, Expired, Expiry, InitSource, NewBranch, NewRestore, RestoreStatus,
+    },
     catalog::{Caller, Catalog, Moment, Options},
+    compute::{ComputeChanges, ComputeLeased, DatabaseChange},
     database::{Database, DatabaseChanged},
-    endpoint::{ComputeState, Endpoint, EndpointKind, EndpointSpec},
+    endpoint::{ComputeState, Endpoint, EndpointChanged, EndpointDefaults, EndpointKind, EndpointSpec, EndpointUpdate},
     entropy::{Entropy, EntropyError, OsEntropy},
     error::{Error, Kind, Result},
-    id::{AccountId, ApiKeyId, BranchId, EndpointId, OperationId, ProjectId},
+    history::{BranchVersion, Changes, DatabaseDifference, RoleDifference, RoleEvent, RoleRevision},
+    id::{AccountId, ApiKeyId, BranchId, EndpointId, OperationId, ProjectId, SnapshotId},
     key::{ApiKey, NewApiKey},
-    name::{AccountName, BranchName, DatabaseName, KeyName, LengthUnit, NameError, NameKind, ProjectName, RoleName},
-    operation::{DueOperation, Operation, OperationAction, OperationStatus, Outcome},
+    key_ring::{ParsePasswordKeysError, PasswordKeyId, PasswordKeys},
+    name::{
+        AccountName, BranchName, DatabaseName, EndpointName, KeyName, LengthUnit, NameError, NameKind, ProjectName,
+        RoleName, SnapshotName,
+    },
+    operation::{DueOperation, Operation, OperationAction, OperationStatus, Outcome, Turn},
     page::Page,
-    project::{NewProject, Project, ProjectCreated, ProjectQuery},
+    project::{NewProject, Project, ProjectCreated, ProjectQuery, ProjectUpdate},
     provenance::Provenance,
     role::{Role, RoleChanged, RoleLogin, RoleWithPassword},
     scram::{ParseVerifierError, ScramVerifier},
+    snapshot::{NewSnapshot, RestoreFinalized, Snapshot, SnapshotRestore, SnapshotRestored},
+    stored_password::PasswordKeysRotated,
+    text_map::TextMap,
+    units::ComputeUnits,
 };

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 /// What a name names.
@@ -19,6 +20,10 @@ pub enum NameKind {
     Role,
     /// A database.
     Database,
+    /// An endpoint.
+    Endpoint,
+    /// A snapshot.
+    Snapshot,
 }
 
 impl fmt::Display for NameKind {
@@ -30,6 +35,8 @@ impl fmt::Display for NameKind {
             Self::Branch => "branch",
             Self::Role => "role",
             Self::Database => "database",
+            Self::Endpoint => "endpoint",
+            Self::Snapshot => "snapshot",
         })
     }
 }
@@ -193,6 +200,14 @@ name!(
     /// Names that the system keeps for itself can be looked up, but not created.
     DatabaseName, 63 Bytes, Database
 );
+name!(
+    /// An endpoint's name: 1 to 64 characters. Several endpoints may have the same.
+    EndpointName, 64 Characters, Endpoint
+);
+name!(
+    /// A snapshot's name: 1 to 256 characters. Several snapshots may have the same.
+    SnapshotName, 256 Characters, Snapshot
+);
 
 const RESERVED_ROLES: &[&str] = &[
     "neon_superuser",
@@ -266,6 +281,13 @@ impl BranchName {
     pub(crate) fn main() -> Self {
         Self("main".to_owned())
     }
+
+    /// The name of a branch whose place another one takes at `instant`, when that gets this name.
+    pub(crate) fn outdated(&self, instant: DateTime<Utc>) -> Self {
+        let suffix = format!("_old_{}", instant.format("%Y-%m-%dT%H:%M:%S%.6fZ"));
+        let kept: String = self.0.chars().take(256 - suffix.len()).collect();
+        Self(kept + &suffix)
+    }
 }
 
 macro_rules! name_from_id {
@@ -281,6 +303,7 @@ macro_rules! name_from_id {
 
 name_from_id!(ProjectName, ProjectId);
 name_from_id!(BranchName, BranchId);
+name_from_id!(SnapshotName, SnapshotId);
 
 #[cfg(test)]
 mod tests {

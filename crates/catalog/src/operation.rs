@@ -1,14 +1,20 @@
 //! Operations: what is to be done to make what the catalog says true on computes and storage.
 
+mod prune;
 mod queue;
+mod turn;
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use offshoot_engine::{Direction, KeyRange};
 
-pub use self::queue::{DueOperation, Outcome};
+pub(crate) use self::queue::open_on;
 pub(crate) use self::queue::{Step, cancel, forget_all, schedule};
+pub use self::{
+    queue::{DueOperation, Outcome},
+    turn::Turn,
+};
 use crate::{
     catalog::{Caller, Catalog, FoundProject},
     codec::OperationRecord,
@@ -57,18 +63,22 @@ pub enum OperationStatus {
     Running,
     /// It was done.
     Finished,
-    /// It can't be done.
+    /// It failed, and will be tried again.
     Failed,
     /// It was no longer needed.
     Cancelled,
+    /// It failed too often, or for good.
+    Error,
+    /// There was nothing to do.
+    Skipped,
 }
 
 impl OperationStatus {
     /// Whether nothing more will be done about the operation.
     pub fn is_final(self) -> bool {
         match self {
-            Self::Scheduling | Self::Running => false,
-            Self::Finished | Self::Failed | Self::Cancelled => true,
+            Self::Scheduling | Self::Running | Self::Failed => false,
+            Self::Finished | Self::Cancelled | Self::Error | Self::Skipped => true,
         }
     }
 }
@@ -81,6 +91,8 @@ impl fmt::Display for OperationStatus {
             Self::Finished => "finished",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
         })
     }
 }
@@ -104,6 +116,8 @@ pub struct Operation {
     pub failures_count: u32,
     /// What the last failure was.
     pub error: Option<String>,
+    /// When it is tried again, after it failed.
+    pub retry_at: Option<DateTime<Utc>>,
     /// When it was scheduled.
     pub created_at: DateTime<Utc>,
     /// When its status last changed.
@@ -123,6 +137,7 @@ impl Operation {
             status: record.status,
             failures_count: record.failures_count,
             error: record.error,
+            retry_at: None,
             created_at: id.instant(),
             updated_at: record.updated_at.0,
             finished_at: record.finished_at.map(|time| time.0),
@@ -156,7 +171,7 @@ impl Catalog {
             project::OPERATIONS.list(&mut source, project.namespace(), range, Direction::Descending, one_more)?;
         let operations = records
             .into_iter()
-            .map(|(key, record)| Ok(Operation::from_record(queue::operation_id(&key)?, &project.id, record)));
+            .map(|(key, record)| queue::operation(&mut source, queue::operation_id(&key)?, &project.id, record));
         Ok(Page::cut(operations.collect::<Result<_>>()?, limit, |operation| operation.id.to_string()))
     }
 
@@ -170,6 +185,6 @@ impl Catalog {
         let project = FoundProject::find(&mut source, caller, project)?;
         let record = project::OPERATIONS.get(&mut source, project.namespace(), id.as_bytes())?;
         let record = record.ok_or_else(|| Error::OperationNotFound { id: id.to_string() })?;
-        Ok(Operation::from_record(id, &project.id, record))
+        queue::operation(&mut source, id, &project.id, record)
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     catalog::{Caller, Catalog, FoundProject, draw_free, now},
     codec::{DatabaseRecord, ProjectIdRecord, ProjectRecord, RoleRecord},
     database::{self, Database},
-    endpoint::{self, Endpoint, EndpointKind, EndpointSpec},
+    endpoint::{self, Endpoint, EndpointDefaults, EndpointKind, EndpointSpec},
     error::{Error, Result},
     id::{AccountId, BranchId, ProjectId},
     name::{BranchName, DatabaseName, ProjectName, RoleName},
@@ -19,7 +19,10 @@ use crate::{
     page::Page,
     password::NewPassword,
     role::{self, Role, RoleWithPassword},
+    snapshot,
+    stored_password::KeptPassword,
     tables::{branch as entries, numbers, system},
+    text_map::TextMap,
 };
 
 /// A project.
@@ -37,6 +40,12 @@ pub struct Project {
     pub history_retention_seconds: u32,
     /// The branch that is meant where none is named.
     pub default_branch: BranchId,
+    /// Whether passwords of roles are stored, so that they can be told again.
+    pub store_passwords: bool,
+    /// Settings by name, as they were given.
+    pub settings: TextMap,
+    /// What its new endpoints get where nothing is said.
+    pub endpoint_defaults: EndpointDefaults,
     /// When the project was created.
     pub created_at: DateTime<Utc>,
     /// When the project itself last changed; what is in it doesn't count.
@@ -52,6 +61,9 @@ impl Project {
             pg_version: record.pg_version,
             history_retention_seconds: record.history_retention_seconds,
             default_branch: record.default_branch,
+            store_passwords: record.store_passwords,
+            settings: record.settings,
+            endpoint_defaults: record.endpoint_defaults.into(),
             created_at: record.created_at.0,
             updated_at: record.updated_at.0,
         }
@@ -75,31 +87,54 @@ pub struct NewProject {
     pub role_name: Option<RoleName>,
     /// The name of the database that the default role owns; `neondb` where none is given.
     pub database_name: Option<DatabaseName>,
-    /// The major version of PostgreSQL: 14 to 18; 17 where none is given.
+    /// The major version of PostgreSQL: one that [there is](crate::Options::with_pg_versions); 17, or the newest below it,
+    /// or the oldest above it, where none is given.
     pub pg_version: Option<u8>,
     /// For how long history is to be kept: up to 2592000 seconds, which is 30 days; a day where nothing is given.
     pub history_retention_seconds: Option<u32>,
-    /// The suspend timeout of the endpoint: see [`EndpointSpec`].
-    pub suspend_timeout_seconds: Option<i64>,
+    /// Whether passwords are stored, so that they can be told again; true where nothing is said, if the catalog can.
+    pub store_passwords: Option<bool>,
+    /// Settings by name, kept as they are.
+    pub settings: TextMap,
+    /// What its endpoints get, the first one included.
+    pub endpoint_defaults: EndpointDefaults,
+    /// What to note about the root branch.
+    pub annotation: TextMap,
 }
 
 impl NewProject {
-    fn endpoint(&self) -> EndpointSpec {
-        EndpointSpec { kind: EndpointKind::ReadWrite, suspend_timeout_seconds: self.suspend_timeout_seconds }
-    }
-
     fn check(&self) -> Result<()> {
         if let Some(given) = self.pg_version.filter(|version| !(14..=18).contains(version)) {
             return Err(Error::OutOfRange { field: "pg_version", given: given.into(), allowed: "14 to 18" });
         }
-        if let Some(given) = self.history_retention_seconds.filter(|seconds| *seconds > 2_592_000) {
-            let field = "history_retention_seconds";
-            return Err(Error::OutOfRange { field, given: given.into(), allowed: "0 to 2592000" });
-        }
+        check_retention(self.history_retention_seconds)?;
         self.role_name.as_ref().map(RoleName::check_not_reserved).transpose()?;
         self.database_name.as_ref().map(DatabaseName::check_not_reserved).transpose()?;
-        EndpointSpec::check(&[self.endpoint()])
+        self.endpoint_defaults.check()
     }
+}
+
+fn check_retention(seconds: Option<u32>) -> Result<()> {
+    match seconds.filter(|seconds| *seconds > 2_592_000) {
+        Some(given) => {
+            let field = "history_retention_seconds";
+            Err(Error::OutOfRange { field, given: given.into(), allowed: "0 to 2592000" })
+        }
+        None => Ok(()),
+    }
+}
+
+/// What is to be another way about a project; the rest stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProjectUpdate {
+    /// The project's name.
+    pub name: Option<ProjectName>,
+    /// For how long history is to be kept: up to 2592000 seconds.
+    pub history_retention_seconds: Option<u32>,
+    /// Settings by name; those of other names stay.
+    pub settings: Option<TextMap>,
+    /// What new endpoints get from now on; what isn't given stays.
+    pub endpoint_defaults: Option<EndpointDefaults>,
 }
 
 /// What creating a project brought.
@@ -137,6 +172,9 @@ impl Default for ProjectQuery {
     }
 }
 
+/// The version of PostgreSQL that a project gets where it is there and none is asked for.
+const USUAL_PG_VERSION: u8 = 17;
+
 /// How many projects are looked at in one read.
 const PAGE: usize = 256;
 
@@ -146,31 +184,37 @@ impl Catalog {
     ///
     /// # Errors
     ///
-    /// [`Error::Name`] for a reserved name, [`Error::OutOfRange`], [`Error::AccountNotFound`].
+    /// [`Error::Name`] for a reserved name, [`Error::OutOfRange`], [`Error::PgVersionUnsupported`],
+    /// [`Error::PasswordStoringForbidden`], [`Error::ComputeLimitsReversed`], [`Error::AccountNotFound`].
     pub fn project_create(&self, caller: &Caller, new: NewProject) -> Result<ProjectCreated> {
         new.check()?;
+        let pg_version = self.pg_version(new.pg_version)?;
+        let store_passwords = self.store_passwords(new.store_passwords)?;
         let password = NewPassword::draw(self.entropy())?;
         let subject = new.name.as_ref().map_or("", ProjectName::as_str);
         let mut created = self.commit_as(caller, "project_create", subject, |tx| {
             let account = Account::find(tx, caller.account)?;
-            let project = self.project_put(tx, caller.account, &new)?;
-            let namespace = project.namespace;
+            let (project, root) = self.project_put(tx, caller.account, &new, pg_version, store_passwords)?;
+            let branch_id = project.record.default_branch.clone();
             let branch_name = new.branch_name.clone().unwrap_or_else(BranchName::main);
-            let record = branch::root_record(tx, project.root, branch_name);
-            branch::put_new(tx, namespace, &project.branch, &record)?;
-            let branch = Branch::from_record(project.branch.clone(), &project.id, &project.branch, record);
+            let record = branch::new_record(tx, root, branch_name, None);
+            branch::put_new(tx, &project, &branch_id, &record)?;
+            if !new.annotation.is_empty() {
+                branch::put_annotation(tx, &project, &branch_id, new.annotation.clone())?;
+            }
+            let branch = Branch::of(&project, branch_id.clone(), record);
 
             let database_name = new.database_name.clone().unwrap_or_else(DatabaseName::neondb);
             let owner = new.role_name.clone().unwrap_or_else(|| RoleName::default_for(&account.name, &database_name));
-            let roles = put_first_roles(tx, &project, owner.clone(), &password)?;
-            let databases = vec![put_first_database(tx, &project, database_name, owner)?];
+            let kept = self.keep(tx, &project, &owner, &password)?;
+            let roles = self.put_first_roles(tx, &branch_id, root, owner.clone(), kept)?;
+            let databases = vec![put_first_database(tx, &branch_id, root, database_name, owner)?];
 
-            let place = (&project.id, namespace);
-            let endpoints = self.endpoints_create(tx, place, &project.branch, &[new.endpoint()])?;
-            let steps = branch::steps_to_create(OperationAction::CreateTimeline, &project.branch, &endpoints);
-            let operations = operation::schedule(tx, self.entropy(), place, steps)?;
-            let project = Project::from_record(project.id, project.record);
-            Ok(ProjectCreated { project, branch, endpoints, roles, databases, operations })
+            let endpoint = EndpointSpec::new(EndpointKind::ReadWrite);
+            let endpoints = self.endpoints_create(tx, &project, &branch_id, &[endpoint])?;
+            let steps = branch::steps_to_create(OperationAction::CreateTimeline, &branch_id, &endpoints);
+            let operations = operation::schedule(tx, self.entropy(), project.place(), steps)?;
+            Ok(ProjectCreated { project: project.into(), branch, endpoints, roles, databases, operations })
         })?;
         if let Some(owner) = created.roles.first_mut() {
             owner.password = Some(password.password);
@@ -230,19 +274,35 @@ impl Catalog {
         Ok(FoundProject::find(&mut self.engine().snapshot()?, caller, id)?.into())
     }
 
-    /// Gives a project another name, if one is given.
+    /// Changes a project.
     ///
     /// # Errors
     ///
-    /// [`Error::ProjectNotFound`].
-    pub fn project_update(&self, caller: &Caller, id: &ProjectId, name: Option<ProjectName>) -> Result<Project> {
-        let Some(name) = name else {
-            return self.project_get(caller, id);
-        };
+    /// [`Error::ProjectNotFound`], [`Error::OutOfRange`], [`Error::ComputeLimitsReversed`].
+    pub fn project_update(&self, caller: &Caller, id: &ProjectId, update: &ProjectUpdate) -> Result<Project> {
+        check_retention(update.history_retention_seconds)?;
         self.commit(|tx| {
             let mut project = FoundProject::find(tx, caller, id)?;
-            project.record = ProjectRecord { name: name.clone(), updated_at: now(tx), ..project.record };
-            system::PROJECTS.put(tx, NamespaceId::SYSTEM, id.as_str().as_bytes(), &project.record)?;
+            let before = project.record.clone();
+            let record = &mut project.record;
+            if let Some(name) = &update.name {
+                record.name = name.clone();
+            }
+            if let Some(seconds) = update.history_retention_seconds {
+                record.history_retention_seconds = seconds;
+            }
+            if let Some(settings) = &update.settings {
+                record.settings = record.settings.merged(settings)?;
+            }
+            if let Some(changes) = &update.endpoint_defaults {
+                let defaults = EndpointDefaults::from(record.endpoint_defaults.clone()).merged(changes.clone())?;
+                defaults.check()?;
+                record.endpoint_defaults = defaults.into();
+            }
+            if *record != before {
+                record.updated_at = now(tx);
+                system::PROJECTS.put(tx, NamespaceId::SYSTEM, id.as_str().as_bytes(), record)?;
+            }
             Ok(project.into())
         })
     }
@@ -259,75 +319,113 @@ impl Catalog {
             if let Some(protected) = branches.into_iter().find(|branch| branch.protected) {
                 return Err(Error::ProjectHasProtectedBranch { project: project.id, branch: protected.id });
             }
-            for endpoint in endpoint::of_project(tx, &project)? {
-                endpoint::remove(tx, project.namespace(), &endpoint)?;
-            }
-            operation::forget_all(tx, project.namespace())?;
-            system::PROJECTS.delete(tx, NamespaceId::SYSTEM, id.as_str().as_bytes())?;
-            let place = numbers(caller.account.get(), project.record.namespace);
-            system::ACCOUNT_PROJECTS.delete(tx, NamespaceId::SYSTEM, &place)?;
-            tx.delete_namespace(project.namespace())?;
+            remove(tx, &project)?;
             Ok(project.into())
         })
     }
 
+    /// The version of PostgreSQL of a new project.
+    fn pg_version(&self, given: Option<u8>) -> Result<u8> {
+        let supported = &self.options().pg_versions;
+        match given {
+            Some(given) if supported.contains(&given) => Ok(given),
+            Some(given) => Err(Error::PgVersionUnsupported { given, supported: supported.clone() }),
+            None => {
+                let usual = supported.iter().filter(|version| **version <= USUAL_PG_VERSION).max();
+                Ok(usual.or(supported.iter().min()).copied().unwrap_or(USUAL_PG_VERSION))
+            }
+        }
+    }
+
+    /// Whether a new project stores passwords.
+    fn store_passwords(&self, given: Option<bool>) -> Result<bool> {
+        match given {
+            Some(true) if !self.stores_passwords() => Err(Error::PasswordStoringForbidden),
+            given => Ok(given.unwrap_or_else(|| self.stores_passwords())),
+        }
+    }
+
     /// Makes a project's namespace and its root branch, and writes the project.
-    fn project_put(&self, tx: &mut Transaction<'_>, account: AccountId, new: &NewProject) -> Result<PutProject> {
+    fn project_put(
+        &self,
+        tx: &mut Transaction<'_>,
+        account: AccountId,
+        new: &NewProject,
+        pg_version: u8,
+        store_passwords: bool,
+    ) -> Result<(FoundProject, EngineBranch)> {
         let taken =
             |id: &ProjectId| Ok(system::PROJECTS.get(tx, NamespaceId::SYSTEM, id.as_str().as_bytes())?.is_some());
         let id = draw_free(|| Ok(ProjectId::draw(self.entropy())?), taken)?;
         let namespace = tx.create_namespace()?;
         let root = tx.create_branch(namespace)?;
-        let branch = self.branch_draw(tx, namespace)?;
         let record = ProjectRecord {
             account,
             namespace: namespace.get(),
             name: new.name.clone().unwrap_or_else(|| ProjectName::from(&id)),
-            pg_version: new.pg_version.unwrap_or(17),
+            pg_version,
             history_retention_seconds: new.history_retention_seconds.unwrap_or(86_400),
-            default_branch: branch.clone(),
+            default_branch: self.branch_draw(tx, namespace)?,
             created_at: now(tx),
             updated_at: now(tx),
+            store_passwords,
+            settings: new.settings.clone(),
+            endpoint_defaults: new.endpoint_defaults.clone().into(),
         };
         system::PROJECTS.put(tx, NamespaceId::SYSTEM, id.as_str().as_bytes(), &record)?;
         let place = numbers(account.get(), namespace.get());
         system::ACCOUNT_PROJECTS.put(tx, NamespaceId::SYSTEM, &place, &ProjectIdRecord { project: id.clone() })?;
-        Ok(PutProject { id, namespace, root, branch, record })
+        Ok((FoundProject { id, record }, root))
+    }
+
+    /// Writes the default role and the system's role, in this order.
+    fn put_first_roles(
+        &self,
+        tx: &mut Transaction<'_>,
+        branch: &BranchId,
+        root: EngineBranch,
+        owner: RoleName,
+        password: KeptPassword,
+    ) -> Result<Vec<RoleWithPassword>> {
+        let owner_record = role::new_record(tx, 0, Some(password));
+        let system_record = RoleRecord { protected: true, ..role::new_record(tx, 1, None) };
+        let mut roles = Vec::new();
+        for (name, record) in [(owner, owner_record), (RoleName::web_access(), system_record)] {
+            entries::ROLES.put(tx, root, name.as_str().as_bytes(), &record)?;
+            if !(record.protected && self.options().hides_system_roles) {
+                roles.push(RoleWithPassword { role: Role::from_record(branch, name, record), password: None });
+            }
+        }
+        Ok(roles)
     }
 }
 
-/// A project that was just written.
-struct PutProject {
-    id: ProjectId,
-    namespace: NamespaceId,
-    root: EngineBranch,
-    branch: BranchId,
-    record: ProjectRecord,
-}
-
-/// Writes the default role and the system's role, in this order.
-fn put_first_roles(
-    tx: &mut Transaction<'_>,
-    project: &PutProject,
-    owner: RoleName,
-    password: &NewPassword,
-) -> Result<Vec<RoleWithPassword>> {
-    let owner_record = role::new_record(tx, 0, Some(password));
-    let system_record = RoleRecord { protected: true, ..role::new_record(tx, 1, None) };
-    let roles = [(owner, owner_record), (RoleName::web_access(), system_record)].into_iter().map(|(name, record)| {
-        entries::ROLES.put(tx, project.root, name.as_str().as_bytes(), &record)?;
-        Ok(RoleWithPassword { role: Role::from_record(&project.branch, name, record), password: None })
-    });
-    roles.collect()
+/// Removes a project with all that is in it.
+pub(crate) fn remove(tx: &mut Transaction<'_>, project: &FoundProject) -> Result<()> {
+    for endpoint in endpoint::of_project(tx, project)? {
+        endpoint::remove(tx, project.namespace(), &endpoint)?;
+    }
+    for (id, record) in branch::records_of_project(tx, project)? {
+        branch::forget_branch_expiry(tx, &id, &record)?;
+    }
+    for (id, record) in snapshot::of_project(tx, project)? {
+        snapshot::forget_expiry(tx, &id, &record)?;
+    }
+    operation::forget_all(tx, project.namespace())?;
+    system::PROJECTS.delete(tx, NamespaceId::SYSTEM, project.id.as_str().as_bytes())?;
+    let place = numbers(project.record.account.get(), project.record.namespace);
+    system::ACCOUNT_PROJECTS.delete(tx, NamespaceId::SYSTEM, &place)?;
+    Ok(tx.delete_namespace(project.namespace())?)
 }
 
 fn put_first_database(
     tx: &mut Transaction<'_>,
-    project: &PutProject,
+    branch: &BranchId,
+    root: EngineBranch,
     name: DatabaseName,
     owner: RoleName,
 ) -> Result<Database> {
     let record = DatabaseRecord { owner, created_at: now(tx), updated_at: now(tx) };
-    database::put(tx, project.root, &name, &record)?;
-    Ok(Database::from_record(&project.branch, name, record))
+    database::put(tx, root, &name, &record)?;
+    Ok(Database::from_record(branch, name, record))
 }

@@ -1,7 +1,7 @@
 //! Roles: who can log in to a branch's databases.
 
 use chrono::{DateTime, Utc};
-use offshoot_engine::Transaction;
+use offshoot_engine::{BranchId as EngineBranch, Transaction, Version};
 use secrecy::SecretString;
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     operation::Operation,
     password::NewPassword,
     scram::ScramVerifier,
+    stored_password::KeptPassword,
     tables::{Source, branch as entries, pair},
 };
 
@@ -38,6 +39,8 @@ pub struct Role {
     pub login: RoleLogin,
     /// What is kept of the role's password.
     pub verifier: Option<ScramVerifier>,
+    /// Whether the password itself was stored, too, so that it can be told again.
+    pub password_stored: bool,
     /// When the role was created, be it on an ancestor of the branch.
     pub created_at: DateTime<Utc>,
     /// When the role last changed.
@@ -52,6 +55,7 @@ impl Role {
             protected: record.protected,
             login: record.login,
             verifier: record.verifier,
+            password_stored: record.sealed.is_some(),
             created_at: record.created_at.0,
             updated_at: record.updated_at.0,
         }
@@ -106,16 +110,29 @@ impl Catalog {
     ) -> Result<Option<Vec<Role>>> {
         let mut source = self.engine().snapshot()?;
         let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
-        let mut records = entries::ROLES.list(&mut source, branch.engine, b"", most.saturating_add(1))?;
+        let Some(records) = self.role_records(&mut source, &branch, most)? else { return Ok(None) };
+        let role = |(name, record)| Role::from_record(&branch.id, name, record);
+        Ok(Some(records.into_iter().map(role).collect()))
+    }
+
+    /// The records of the roles that a branch shows, in order of creation.
+    pub(crate) fn role_records(
+        &self,
+        source: &mut impl Source,
+        branch: &FoundBranch,
+        most: usize,
+    ) -> Result<Option<Vec<(RoleName, RoleRecord)>>> {
+        // The system has one role, which may be left out.
+        let records = entries::ROLES.list(source, branch.engine, b"", most.saturating_add(2))?;
+        let mut records: Vec<_> = records
+            .into_iter()
+            .filter(|(_, record)| !(record.protected && self.options().hides_system_roles))
+            .collect();
         if records.len() > most {
             return Ok(None);
         }
         records.sort_by_key(|(_, record)| (record.created_at, record.place));
-        let role = |(name, record): (String, RoleRecord)| {
-            let parsed = RoleName::new(name.as_str()).map_err(|error| entries::ROLES.corrupt_key(&name, error))?;
-            Ok(Role::from_record(&branch.id, parsed, record))
-        };
-        records.into_iter().map(role).collect::<Result<_>>().map(Some)
+        records.into_iter().map(|(name, record)| Ok((parse_name(name)?, record))).collect::<Result<_>>().map(Some)
     }
 
     /// A role of a branch.
@@ -150,7 +167,8 @@ impl Catalog {
             if entries::ROLES.get(tx, branch.engine, name.as_str().as_bytes())?.is_some() {
                 return Err(Error::RoleAlreadyExists { name: name.clone() });
             }
-            let record = new_record(tx, 0, new.as_ref());
+            let kept = new.as_ref().map(|new| self.keep(tx, &project, &name, new)).transpose()?;
+            let record = new_record(tx, 0, kept);
             entries::ROLES.put(tx, branch.engine, name.as_str().as_bytes(), &record)?;
             let operations = self.schedule_apply(tx, &project, &branch.id)?;
             Ok((Role::from_record(&branch.id, name.clone(), record), operations))
@@ -206,7 +224,8 @@ impl Catalog {
             if record.login == RoleLogin::NoLogin {
                 return Err(Error::RoleHasNoLogin { name: name.clone() });
             }
-            let record = RoleRecord { verifier: Some(new.verifier.clone()), updated_at: now(tx), ..record };
+            let kept = self.keep(tx, &project, name, &new)?;
+            let record = with_password(tx, record, kept);
             entries::ROLES.put(tx, branch.engine, name.as_str().as_bytes(), &record)?;
             let operations = self.schedule_apply(tx, &project, &branch.id)?;
             Ok((Role::from_record(&branch.id, name.clone(), record), operations))
@@ -223,15 +242,38 @@ impl Catalog {
 }
 
 /// The record of a role created at `place` among those of the same commit.
-pub(crate) fn new_record(tx: &Transaction<'_>, place: u16, password: Option<&NewPassword>) -> RoleRecord {
-    RoleRecord {
-        place,
-        protected: false,
-        login: if password.is_some() { RoleLogin::Password } else { RoleLogin::NoLogin },
-        verifier: password.map(|new| new.verifier.clone()),
-        created_at: now(tx),
-        updated_at: now(tx),
-    }
+pub(crate) fn new_record(tx: &Transaction<'_>, place: u16, password: Option<KeptPassword>) -> RoleRecord {
+    let login = if password.is_some() { RoleLogin::Password } else { RoleLogin::NoLogin };
+    let (verifier, sealed) = password.map(|kept| (kept.verifier, kept.sealed)).unzip();
+    let sealed = sealed.flatten();
+    RoleRecord { place, protected: false, login, verifier, created_at: now(tx), updated_at: now(tx), sealed }
+}
+
+/// The record of a role that has another password now.
+pub(crate) fn with_password(tx: &Transaction<'_>, record: RoleRecord, password: KeptPassword) -> RoleRecord {
+    let KeptPassword { verifier, sealed } = password;
+    RoleRecord { verifier: Some(verifier), sealed, updated_at: now(tx), ..record }
+}
+
+/// The roles of a branch that log in with a password.
+pub(crate) fn with_passwords(source: &mut impl Source, branch: EngineBranch) -> Result<Vec<(RoleName, RoleRecord)>> {
+    let records = entries::ROLES.list(source, branch, b"", usize::MAX)?;
+    let records = records.into_iter().filter(|(_, record)| has_password(record));
+    records.map(|(name, record)| Ok((parse_name(name)?, record))).collect()
+}
+
+/// The names of the roles that log in with a password in a version of a branch.
+pub(crate) fn with_passwords_of(version: &Version) -> Result<Vec<RoleName>> {
+    let records = entries::ROLES.all_of(version)?;
+    records.into_iter().filter(|(_, record)| has_password(record)).map(|(name, _)| parse_name(name)).collect()
+}
+
+fn has_password(record: &RoleRecord) -> bool {
+    record.login == RoleLogin::Password && !record.protected
+}
+
+fn parse_name(name: String) -> Result<RoleName> {
+    RoleName::new(name.as_str()).map_err(|error| entries::ROLES.corrupt_key(&name, error))
 }
 
 /// The role that is to own a database.
@@ -239,7 +281,7 @@ pub(crate) fn check_owner(source: &mut impl Source, branch: &FoundBranch, name: 
     check_unprotected(name, &require(source, branch, name)?)
 }
 
-fn require(source: &mut impl Source, branch: &FoundBranch, name: &RoleName) -> Result<RoleRecord> {
+pub(crate) fn require(source: &mut impl Source, branch: &FoundBranch, name: &RoleName) -> Result<RoleRecord> {
     let record = entries::ROLES.get(source, branch.engine, name.as_str().as_bytes())?;
     record.ok_or_else(|| Error::RoleNotFound { name: name.clone() })
 }

@@ -3,10 +3,16 @@
 //! The key of each table stands next to it. Numbers in keys are big-endian, so that they sort; texts that are followed
 //! by something end with a NUL, which no id and no name contains.
 
-use std::marker::PhantomData;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    marker::PhantomData,
+};
 
 use bytes::Bytes;
-use offshoot_engine::{BranchId as EngineBranch, Direction, KeyRange, NamespaceId, Snapshot, Table, Transaction};
+use chrono::{DateTime, Utc};
+use offshoot_engine::{
+    BranchId as EngineBranch, Direction, KeyRange, NamespaceId, Snapshot, Table, Transaction, Version,
+};
 
 use crate::{
     codec::{self, *},
@@ -25,6 +31,14 @@ pub(crate) mod system {
     pub(crate) const KEYS: Records<KeyRecord> = Records::new("keys");
     /// Account id, key id.
     pub(crate) const ACCOUNT_KEYS: Records<KeyHashRecord> = Records::new("account_keys");
+    /// Account id, key id: when keys were last used.
+    pub(crate) const KEY_USES: Records<KeyUseRecord> = Records::new("key_uses");
+    /// Id of a password key: those that data keys of some project are wrapped with.
+    pub(crate) const PASSWORD_KEYS: Records<PasswordKeyRecord> = Records::new("password_keys");
+    /// Time in microseconds, branch id: the branches that go by themselves, the next one first.
+    pub(crate) const BRANCH_EXPIRIES: Records<BranchExpiryRecord> = Records::new("branch_expiries");
+    /// Time in microseconds, snapshot id.
+    pub(crate) const SNAPSHOT_EXPIRIES: Records<SnapshotExpiryRecord> = Records::new("snapshot_expiries");
     /// Project id.
     pub(crate) const PROJECTS: Records<ProjectRecord> = Records::new("projects");
     /// Account id, namespace: the projects of an account in order of creation.
@@ -33,6 +47,12 @@ pub(crate) mod system {
     pub(crate) const ENDPOINT_IDS: Records<EndpointIdRecord> = Records::new("endpoint_ids");
     /// Operation id: the operations of all projects that aren't finished, oldest first.
     pub(crate) const OPEN_OPERATIONS: Records<OpenOperationRecord> = Records::new("open_operations");
+    /// Operation id: when an operation that failed is tried again.
+    pub(crate) const RETRIES: Records<RetryRecord> = Records::new("retries");
+    /// Endpoint id: what its compute may have of its branch.
+    pub(crate) const COMPUTES: Records<ComputeRecord> = Records::new("computes");
+    /// Endpoint id: endpoints that are gone, whose computes aren't yet.
+    pub(crate) const GONE_COMPUTES: Records<Marker> = Records::new("gone_computes");
 }
 
 /// Tables of a project's namespace.
@@ -45,6 +65,12 @@ pub(crate) mod project {
     pub(crate) const BRANCH_NAMES: Records<BranchIdRecord> = Records::new("branch_names");
     /// Parent's id, NUL, child's id.
     pub(crate) const BRANCH_CHILDREN: Records<BranchIdRecord> = Records::new("branch_children");
+    /// Branch id.
+    pub(crate) const ANNOTATIONS: Records<AnnotationRecord> = Records::new("annotations");
+    /// Snapshot id.
+    pub(crate) const SNAPSHOTS: Records<SnapshotRecord> = Records::new("snapshots");
+    /// Number of the data key.
+    pub(crate) const DATA_KEYS: Records<DataKeyRecord> = Records::new("data_keys");
     /// Branch id, NUL, endpoint id.
     pub(crate) const ENDPOINTS: Records<EndpointRecord> = Records::new("endpoints");
     /// Operation id, which sorts by creation.
@@ -206,8 +232,19 @@ impl<R: Stored> Entries<R> {
         Self { prefix, record: PhantomData }
     }
 
-    fn key(&self, key: &[u8]) -> Vec<u8> {
+    /// The key by which the engine knows `key`.
+    pub(crate) fn key(&self, key: &[u8]) -> Vec<u8> {
         [self.prefix.as_bytes(), key].concat()
+    }
+
+    /// The text of a key of the engine, if it belongs to this part of the map.
+    pub(crate) fn name_in(&self, key: &[u8]) -> Result<Option<String>> {
+        if key.starts_with(self.prefix.as_bytes()) { self.text(key).map(Some) } else { Ok(None) }
+    }
+
+    /// The record that `bytes` are.
+    pub(crate) fn decode(&self, key: &[u8], bytes: &[u8]) -> Result<R> {
+        decode(self.prefix, key, bytes)
     }
 
     /// The record at `key`.
@@ -225,12 +262,49 @@ impl<R: Stored> Entries<R> {
         limit: usize,
     ) -> Result<Vec<(String, R)>> {
         let entries = source.entries(branch, KeyRange::prefix(&self.key(prefix)), limit)?;
-        let parse = |(key, bytes): (Bytes, Bytes)| {
-            let key = &key[self.prefix.len()..];
-            let text = std::str::from_utf8(key).map_err(|error| corrupt(self.prefix, key, error.to_string()))?;
-            Ok((text.to_owned(), decode(self.prefix, key, &bytes)?))
+        entries.into_iter().map(|entry| self.parse(entry)).collect()
+    }
+
+    /// All records in a version of a branch, with the keys' text.
+    pub(crate) fn all_of(&self, version: &Version) -> Result<Vec<(String, R)>> {
+        let entries = version.range(KeyRange::prefix(&self.key(b"")), Direction::Ascending);
+        entries.map(|entry| self.parse(entry?)).collect()
+    }
+
+    fn parse(&self, (key, bytes): (Bytes, Bytes)) -> Result<(String, R)> {
+        let key = &key[self.prefix.len()..];
+        let text = std::str::from_utf8(key).map_err(|error| corrupt(self.prefix, key, error.to_string()))?;
+        Ok((text.to_owned(), decode(self.prefix, key, &bytes)?))
+    }
+
+    /// The record that a version has at `key`.
+    pub(crate) fn at(&self, version: &Version, key: &[u8]) -> Result<Option<R>> {
+        let bytes = version.get(&self.key(key))?;
+        bytes.map(|bytes| decode(self.prefix, key, &bytes)).transpose()
+    }
+
+    /// The text of all keys that a version has.
+    pub(crate) fn keys(&self, version: &Version) -> Result<Vec<String>> {
+        let entries = version.range(KeyRange::prefix(&self.key(b"")), Direction::Ascending);
+        entries.map(|entry| self.text(&entry?.0)).collect()
+    }
+
+    /// The text of the keys whose records differ between two versions.
+    pub(crate) fn differing(&self, before: &Version, after: &Version) -> Result<Vec<String>> {
+        let range = KeyRange::prefix(&self.key(b""));
+        let read = |version: &Version| {
+            version.range(range.clone(), Direction::Ascending).collect::<Result<BTreeMap<_, _>, _>>()
         };
-        entries.into_iter().map(parse).collect()
+        let (before, after) = (read(before)?, read(after)?);
+        let keys: BTreeSet<&Bytes> = before.keys().chain(after.keys()).collect();
+        keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).map(|key| self.text(key)).collect()
+    }
+
+    /// The text of a key, without the prefix.
+    fn text(&self, key: &[u8]) -> Result<String> {
+        let key = key.get(self.prefix.len()..).unwrap_or_default();
+        let text = std::str::from_utf8(key).map_err(|error| corrupt(self.prefix, key, error.to_string()))?;
+        Ok(text.to_owned())
     }
 
     /// Writes the record at `key`.
@@ -258,6 +332,18 @@ pub(crate) fn pair(owner: &str, rest: impl AsRef<[u8]>) -> Vec<u8> {
 /// The key made of two numbers.
 pub(crate) fn numbers(first: u64, second: u64) -> [u8; 16] {
     ((u128::from(first) << 64) | u128::from(second)).to_be_bytes()
+}
+
+/// The key of something that happens at an instant, so that the first comes first.
+pub(crate) fn timed(time: Time, rest: &str) -> Vec<u8> {
+    let micros = time.0.timestamp_micros().cast_unsigned() ^ (1 << 63);
+    [&micros.to_be_bytes()[..], rest.as_bytes()].concat()
+}
+
+/// The instant in a key that [`timed`] made.
+pub(crate) fn time_in(key: &[u8]) -> Option<DateTime<Utc>> {
+    let micros = u64::from_be_bytes(*key.first_chunk()?) ^ (1 << 63);
+    DateTime::from_timestamp_micros(micros.cast_signed())
 }
 
 fn decode<R: Stored>(table: &'static str, key: &[u8], bytes: &[u8]) -> Result<R> {

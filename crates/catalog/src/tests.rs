@@ -1,23 +1,34 @@
 //! The rules, shown on whole catalogs.
 
+mod accounts;
+mod branch_changes;
 mod branches;
 mod corruption;
 mod databases;
+mod endpoints;
 mod errors;
+mod expiry;
+mod history;
 mod isolation;
 mod keys;
 mod model;
 mod operations;
+mod passwords;
 mod projects;
+mod restore;
 mod roles;
+mod snapshots;
 mod structure;
 mod walk;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use offshoot_engine::{Engine, MemoryStore, Point, Store, testing::ManualClock};
 
+use secrecy::ExposeSecret;
+
 use crate::{
-    Branch, BranchId, Caller, Catalog, Error, NewBranch, NewProject, Operation, Options, ProjectId, Role, RoleLogin,
+    Branch, BranchId, BranchReset, BranchUpdate, Caller, Catalog, ComputeState, DueOperation, Error, NewBranch,
+    NewProject, NewRestore, Operation, OperationAction, Options, Outcome, PasswordKeys, ProjectId, Role, RoleLogin,
     RoleName, testing::SeededEntropy,
 };
 
@@ -59,8 +70,66 @@ impl World {
     }
 
     fn open(store: impl Store, clock: &ManualClock, seed: u64) -> Result<Catalog, Error> {
+        // The same keys in every world, so that one that is opened again has them.
+        let keys = PasswordKeys::generate(&SeededEntropy::new(0))?;
+        Self::open_with(store, clock, Options::default().with_password_keys(keys), seed)
+    }
+
+    pub(crate) fn open_with(
+        store: impl Store,
+        clock: &ManualClock,
+        options: Options,
+        seed: u64,
+    ) -> Result<Catalog, Error> {
         let engine = Engine::open(store, offshoot_engine::Options::default().with_clock(clock.clone()))?;
-        Catalog::open(engine, Options::default().with_entropy(SeededEntropy::new(seed)))
+        Catalog::open(engine, options.with_entropy(SeededEntropy::new(seed)))
+    }
+
+    /// The same world, with a catalog that was opened over the same store with other options.
+    pub(crate) fn with_options(&self, store: &MemoryStore, options: Options, seed: u64) -> Result<Self, Error> {
+        let catalog = Self::open_with(store.clone(), &self.clock, options, seed)?;
+        let (caller, project, main) = (self.caller.clone(), self.project.clone(), self.main.clone());
+        Ok(Self { catalog, clock: self.clock.clone(), caller, project, main })
+    }
+
+    /// A role's password, as the catalog tells it again.
+    pub(crate) fn reveal(&self, branch: &BranchId, name: &str) -> Result<String, Error> {
+        let revealed = self.catalog.role_reveal_password(&self.caller, &self.project, branch, &name.parse()?)?;
+        Ok(revealed.expose_secret().to_owned())
+    }
+
+    pub(crate) fn branch(&self, id: &BranchId) -> Result<Branch, Error> {
+        self.catalog.branch_get(&self.caller, &self.project, id)
+    }
+
+    pub(crate) fn update(&self, id: &BranchId, update: BranchUpdate) -> Result<Branch, Error> {
+        Ok(self.catalog.branch_update(&self.caller, &self.project, id, update)?.branch)
+    }
+
+    pub(crate) fn protect(&self, id: &BranchId, protected: bool) -> Result<Branch, Error> {
+        self.update(id, BranchUpdate { protected: Some(protected), ..BranchUpdate::default() })
+    }
+
+    pub(crate) fn restore(&self, id: &BranchId, restore: &NewRestore) -> Result<BranchReset, Error> {
+        self.catalog.branch_restore(&self.caller, &self.project, id, restore)
+    }
+
+    /// Does what is due until nothing is, leaving computes in `state`.
+    pub(crate) fn settle(&self, state: ComputeState) -> Result<(), Error> {
+        loop {
+            let outcome = |due: DueOperation| {
+                let compute = due.operation.endpoint.is_some().then_some(match due.operation.action {
+                    OperationAction::SuspendCompute => ComputeState::Idle,
+                    _ => state,
+                });
+                (due.project, due.operation.id, Outcome::Finished { compute })
+            };
+            let outcomes: Vec<_> = self.catalog.operations_due(usize::MAX)?.into_iter().map(outcome).collect();
+            if outcomes.is_empty() {
+                return Ok(());
+            }
+            self.catalog.operations_finish(&outcomes)?;
+        }
     }
 
     /// Lets a second go by, and tells an instant in its middle.

@@ -92,7 +92,8 @@ impl From<Point> for record::Asked {
     }
 }
 
-fn first(branch: &record::Branch) -> (Lsn, Micros) {
+/// Where the branch's readable history begins.
+pub(crate) fn first(branch: &record::Branch) -> (Lsn, Micros) {
     match branch.first {
         record::First::Root { lsn, micros } => (Lsn::new(lsn), Micros(micros)),
         record::First::Fork { version, micros, .. } => (Lsn::new(version.lsn), Micros(micros)),

@@ -65,6 +65,10 @@ impl Instants {
         }
     }
 
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
     /// An instant after all others that were given out, and after `floor`.
     pub(crate) fn next(&self, floor: Micros) -> Micros {
         let mut state = self.state.lock();

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     BranchId, BranchInfo, Clock, NamespaceId, Point, Snapshot, SystemClock, Version,
     branch::{self, Durable},
@@ -23,12 +25,13 @@ pub struct Options {
     pub(crate) cache_bytes: u64,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
+    validates: bool,
 }
 
 impl Default for Options {
     /// A cache of 256 MiB, and the operating system's clock.
     fn default() -> Self {
-        Self { cache_bytes: 256 << 20, clock: Arc::new(SystemClock), limits: Limits::DEFAULT }
+        Self { cache_bytes: 256 << 20, clock: Arc::new(SystemClock), limits: Limits::DEFAULT, validates: true }
     }
 }
 
@@ -51,6 +54,13 @@ impl Options {
         self.limits = Limits::SMALL;
         self
     }
+
+    /// Lets transactions commit whatever has become of what they read, so that a test can show that it would notice.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn without_validation(mut self) -> Self {
+        self.validates = false;
+        self
+    }
 }
 
 /// Branches of versioned, ordered maps over a [`Store`]. Cheap to clone; all clones are the same engine.
@@ -69,6 +79,8 @@ pub(crate) struct Inner {
     pub(crate) instants: Instants,
     pub(crate) locks: Locks,
     pub(crate) limits: Limits,
+    /// Whether what a transaction read must still hold when it commits; always, but for tests.
+    pub(crate) validates: bool,
 }
 
 impl Engine {
@@ -91,6 +103,7 @@ impl Engine {
                 instants,
                 locks: Locks::new(),
                 limits: options.limits,
+                validates: options.validates,
                 store,
             }),
         })
@@ -140,6 +153,11 @@ impl Engine {
     /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
     pub fn branch(&self, branch: BranchId) -> Result<BranchInfo, Error> {
         Ok(BranchInfo::new(branch, &branch::require(&Durable(self.inner.store.as_ref()), branch)?))
+    }
+
+    /// What the engine's clock says now. Commits may carry later instants: see [`Engine::clamped_commits`].
+    pub fn now(&self) -> DateTime<Utc> {
+        self.inner.instants.now()
     }
 
     /// How many commits found the clock behind their branch's head, and carry an instant later than the clock's.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{BranchId, Lsn, MAX_KEY_BYTES, MAX_METADATA_BYTES, MAX_VALUE_BYTES, NamespaceId, StoreError};
+use crate::{BranchId, Lsn, MAX_KEY_BYTES, MAX_METADATA_BYTES, MAX_VALUE_BYTES, NamespaceId, Position, StoreError};
 
 /// Why the engine could not do what was asked. Nothing was changed, unless the variant says otherwise.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -77,6 +77,19 @@ pub enum Error {
     /// A transaction was started inside another one's body.
     #[error("a transaction cannot be started inside the body of another one; use the one that is open")]
     NestedTransaction,
+    /// The feed does not go on from this position.
+    #[error(
+        "the feed reaches from position {first} to {last}, and does not go on from {asked}; \
+         read a snapshot, and go on from its position"
+    )]
+    FeedGone {
+        /// What was asked for.
+        asked: Position,
+        /// The first position that the feed goes on from.
+        first: Position,
+        /// The position after the newest commit.
+        last: Position,
+    },
     /// Others changed what the transaction read, each time that it ran.
     #[error("the transaction met conflicting ones in {attempts} attempts; try again when there is less load")]
     Contention {

@@ -42,6 +42,8 @@ mod clock;
 mod codec;
 mod engine;
 mod error;
+mod feed;
+mod history;
 mod id;
 mod ids;
 mod locks;
@@ -61,12 +63,14 @@ pub use self::{
     clock::{Clock, SystemClock},
     engine::{Engine, Options},
     error::Error,
+    feed::{Event, FeedCommit, FeedPage, Position},
+    history::{HistoryEntry, Revision},
     id::{BranchId, NamespaceId, Table},
     lsn::{Lsn, ParseLsnError},
     snapshot::Snapshot,
     store::{Direction, KeyRange, MemoryStore, Store, StoreError, dump},
     transaction::{Committed, Fork, Transaction},
-    version::Version,
+    version::{Difference, Version},
 };
 
 /// What an implementer of [`Store`] needs.

@@ -37,6 +37,16 @@ impl Lsn {
     }
 }
 
+impl Lsn {
+    /// The LSN before, or `None` before the first one.
+    pub(crate) const fn checked_before(self) -> Option<Self> {
+        match self.0.checked_sub(1) {
+            Some(before) => Some(Self(before)),
+            None => None,
+        }
+    }
+}
+
 impl fmt::Display for Lsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:X}/{:X}", self.0 >> 32, self.0 & u64::from(u32::MAX))

@@ -14,8 +14,8 @@ use crate::{
 ///
 /// While it is open, the store keeps what is overwritten: hold it for a request, not for a day. A [`Version`] got from it may be kept.
 pub struct Snapshot<'a> {
-    inner: &'a Inner,
-    store: Box<dyn store::Snapshot + 'a>,
+    pub(crate) inner: &'a Inner,
+    pub(crate) store: Box<dyn store::Snapshot + 'a>,
 }
 
 impl<'a> Snapshot<'a> {

@@ -28,6 +28,12 @@ impl Version {
         Self { nodes, namespace, data }
     }
 
+    /// The branch whose commit made this version. It is another than the version was asked of where that has not written yet by then, and shows what
+    /// it was forked from.
+    pub fn branch(&self) -> BranchId {
+        self.data.owner
+    }
+
     /// The LSN of the commit that made this version.
     pub fn lsn(&self) -> Lsn {
         self.data.lsn
@@ -49,7 +55,12 @@ impl Version {
     ///
     /// [`Error::Corrupt`] and [`Error::Store`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        self.data.root.get(&self.nodes, self.namespace, key)
+        Ok(self.find(key)?.value)
+    }
+
+    /// What there is of `key`.
+    pub(crate) fn find(&self, key: &[u8]) -> Result<tree::Found, Error> {
+        self.data.root.find(&self.nodes, self.namespace, key)
     }
 
     /// The entries whose keys lie in `range`, one after the other; reads no more nodes than those that hold them and the paths to them.
@@ -61,6 +72,73 @@ impl Version {
         direction: Direction,
     ) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + Send + use<> {
         tree::Iter::new(Arc::clone(&self.nodes), self.namespace, self.data.root.clone(), range, direction)
+    }
+
+    /// What `newer` has otherwise than this version, among the keys of `range`, in the order of the keys. The two may be of different branches.
+    ///
+    /// It reads no more than what differs: nodes that both share are passed over.
+    ///
+    /// ```
+    /// # use offshoot_engine::{Engine, Error, KeyRange, MemoryStore, NamespaceId, Options, Point};
+    /// # let engine = Engine::open(MemoryStore::new(), Options::default())?;
+    /// # let main = engine.transact(|tx| tx.create_branch(NamespaceId::SYSTEM))?.value;
+    /// # engine.transact(|tx| tx.put(main, b"sally", b"secret 1"))?;
+    /// let child = engine.transact(|tx| tx.fork(main, Point::Head))?.value.branch;
+    /// engine.transact(|tx| tx.put(child, b"sally", b"secret 2"))?;
+    ///
+    /// let (main, child) = (engine.head(main)?, engine.head(child)?);
+    /// for difference in main.diff(&child, KeyRange::ALL) {
+    ///     let difference = difference?;
+    ///     assert_eq!(difference.key, "sally");
+    ///     assert_eq!(difference.before.as_deref(), Some(&b"secret 1"[..]));
+    ///     assert_eq!(difference.after.as_deref(), Some(&b"secret 2"[..]));
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// Yields [`Error::Corrupt`] or [`Error::Store`] where reading fails, and ends there.
+    pub fn diff(
+        &self,
+        newer: &Self,
+        range: KeyRange,
+    ) -> impl Iterator<Item = Result<Difference, Error>> + Send + use<> {
+        self.map_diff(newer, range)
+    }
+
+    pub(crate) fn map_diff(&self, newer: &Self, range: KeyRange) -> tree::Diff {
+        tree::Diff::new(self.map(), newer.map(), range)
+    }
+
+    /// What differs from a map that holds nothing.
+    pub(crate) fn diff_from_nothing(&self, range: KeyRange) -> tree::Diff {
+        tree::Diff::new(tree::Map { root: Root::empty(), ..self.map() }, self.map(), range)
+    }
+
+    fn map(&self) -> tree::Map {
+        tree::Map { nodes: Arc::clone(&self.nodes), namespace: self.namespace, root: self.data.root.clone() }
+    }
+}
+
+/// A key whose value differs between two versions; see [`Version::diff`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The key.
+    pub key: Bytes,
+    /// Its value in the older version; none where it was absent.
+    pub before: Option<Bytes>,
+    /// Its value in the newer version; none where it is absent.
+    pub after: Option<Bytes>,
+}
+
+impl std::fmt::Debug for Difference {
+    /// Leaves out the values: they may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes = |value: &Option<Bytes>| value.as_ref().map(Bytes::len);
+        f.debug_struct("Difference")
+            .field("key", &self.key)
+            .field("bytes_before", &bytes(&self.before))
+            .field("bytes_after", &bytes(&self.after))
+            .finish()
     }
 }
 

@@ -59,3 +59,28 @@ test("a server that is gone is told plainly, and the page goes on when it is bac
   troubles.length = 0;
   await close();
 });
+
+test("a compute that reads is made, changed and deleted", async () => {
+  const project = await shared.project("endpoints");
+  const endpoints = async () => (await shared.api.get(`${project.path}/endpoints`)).endpoints;
+  const { page, close } = await shared.open({ path: `${project.path}/computes` });
+  await page.getByRole("button", { name: "New compute" }).click();
+  const dialog = page.getByRole("dialog", { name: "New compute" });
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await dialog.getByRole("alert").getByText("Read_write endpoint already exists").waitFor();
+  await dialog.getByLabel("Kind").selectOption("read_only");
+  await assertAccessible(page, "the dialog for a new compute");
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("row", { name: /read-only/ }).waitFor();
+  const made = (await endpoints()).find((endpoint) => endpoint.type === "read_only");
+  await page.getByRole("button", { name: `Change ${made.id}` }).click();
+  await page.getByLabel("Suspend after, in seconds").fill("600");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("row", { name: /read-only.*10 min/ }).waitFor();
+  assert.equal((await endpoints()).find(({ id }) => id === made.id).suspend_timeout_seconds, 600);
+  await page.getByRole("button", { name: `Delete ${made.id}` }).click();
+  await page.getByRole("dialog", { name: "Delete compute" }).getByRole("button", { name: "Delete compute" }).click();
+  await page.getByRole("row", { name: /read-only/ }).waitFor({ state: "detached" });
+  assert.deepEqual((await endpoints()).map(({ type }) => type), ["read_write"]);
+  await close();
+});

@@ -1,19 +1,22 @@
 // A server under test, and its API to check effects with.
 
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 export const KEY = "osk_a-key-for-tests-0123456789";
 
-/** Starts a server on a free port and new data; `stop()` ends it and removes them. */
-export async function startServer({ args = [] } = {}) {
+/** Starts a server on a free port and new data, without computes unless `compute` says otherwise; `stop()` ends it and removes them. */
+export async function startServer({ args = [], compute = "none" } = {}) {
   const binary = process.env.OFFSHOOT_BINARY;
   if (!binary) throw new Error("OFFSHOOT_BINARY must name the server's binary; `cargo xtask test` sets it");
   const directory = await mkdtemp(join(tmpdir(), "offshoot-console-"));
-  const child = spawn(binary, ["serve", "--listen", "127.0.0.1:0", "--account", "casey", "--data-dir", join(directory, "data"), ...args], {
+  // PostgreSQL may run as another user, who has to get through.
+  await chmod(directory, 0o711);
+  const serve = ["serve", "--listen", "127.0.0.1:0", "--account", "casey", "--data-dir", join(directory, "data"), "--compute", compute];
+  const child = spawn(binary, [...serve, ...args], {
     env: { ...process.env, OFFSHOOT_API_KEY: KEY, OFFSHOOT_LOG: "warn" }, stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = new Promise((resolve) => child.once("exit", resolve));

@@ -5,14 +5,14 @@ import { openPage, startBrowser } from "./browser.js";
 import { newProject, startServer } from "./server.js";
 
 /** Starts both before the tests of a file, with what `prepare` makes, and stops them after. */
-export function suite({ args, prepare = async () => {} } = {}) {
+export function suite({ args, compute, prepare = async () => {} } = {}) {
   const shared = {
     open: (more) => openPage(shared.browser, shared.server, more),
     project: (name) => newProject(shared.server.api, name),
     get api() { return shared.server.api; },
   };
   before(async () => {
-    shared.server = await startServer({ args });
+    shared.server = await startServer({ args, compute });
     shared.browser = await startBrowser();
     await prepare();
   });

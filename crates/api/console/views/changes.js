@@ -9,7 +9,8 @@ import { emptyState, table } from "../lib/ui.js";
 const WORDS = {
   project_create: "created the project",
   branch_create: "created the branch",
-  branch_restore: "restored the branch to an earlier state",
+  branch_restore: "restored the branch",
+  snapshot_restore: "restored the snapshot",
   role_create: "created the user",
   role_delete: "deleted the user",
   role_reset_password: "reset the password of",
@@ -64,7 +65,7 @@ export function changesTable({ history, keys }) {
   if (history.length === 0) return emptyState("No changes are kept", "What is older than the project's retention is forgotten.");
   return table("Changes", [
     { label: "When", cell: (change) => time(change.committed_at), kind: "when" },
-    { label: "What", cell: (change) => [h("span", { class: `mark ${changeKind(change.action ?? change.change)}` }), what(change)], kind: "wrap" },
+    { label: "What", cell: (change) => [h("span", { class: `mark ${changeKind(change.change ?? change.action)}` }), what(change)], kind: "wrap" },
     { label: "Who", cell: (change) => whoWords(change, keys) },
     { label: "LSN", cell: (change) => h("code", {}, change.lsn) },
     { label: "Request", cell: (change) => (change.request_id ? h("code", { class: "request", title: change.request_id }, change.request_id) : "–") },

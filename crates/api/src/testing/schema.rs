@@ -33,10 +33,9 @@ fn check_keyword(
         "required" => return check_required(rule, value),
         "properties" => return check_properties(document, schema, value),
         "items" => return check_items(document, rule, value),
-        // Any names and values are right where nothing else is said.
-        "additionalProperties" | "propertyNames" => {
-            rule == &serde_json::json!({}) || rule.is_boolean() || keyword == "propertyNames"
-        }
+        "additionalProperties" => return check_other_properties(document, schema, value),
+        // Names are texts, and nothing else is said of them.
+        "propertyNames" => rule == &serde_json::json!({ "type": "string" }),
         "description" | "title" => true,
         unknown => return Err(format!("the schema's {unknown:?} is not checked yet")),
     };
@@ -85,6 +84,15 @@ fn check_properties(document: &Value, schema: &Value, value: &Value) -> Result<(
     Ok(())
 }
 
+/// Checks the fields that the schema has no name for.
+fn check_other_properties(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    let others = value.as_object().into_iter().flatten().filter(|(name, _)| schema["properties"].get(name).is_none());
+    for (name, field) in others {
+        check(document, &schema["additionalProperties"], field).map_err(|problem| format!("{name}: {problem}"))?;
+    }
+    Ok(())
+}
+
 fn check_items(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     list(value).enumerate().try_for_each(|(place, item)| {
         check(document, schema, item).map_err(|problem| format!("element {place}: {problem}"))
@@ -110,6 +118,7 @@ mod tests {
             json!({ "type": "object", "required": ["a"], "properties": { "a": {}, "b": { "type": "boolean" } } });
         assert!(fits(object, json!({ "a": 1 })));
         assert!(fits(json!({ "type": "object", "additionalProperties": {} }), json!({ "any": [] })));
+        assert!(fits(json!({ "additionalProperties": { "type": "string" } }), json!({ "any": "text" })));
         assert!(fits(json!({ "oneOf": [{ "type": "null" }, { "$ref": "#/short" }] }), json!("b")));
     }
 
@@ -126,6 +135,7 @@ mod tests {
         assert!(!fits(object.clone(), json!({ "a": 1, "b": 1 })));
         assert!(!fits(object.clone(), json!({ "a": 1, "c": 1 })));
         assert!(!fits(object, json!([])));
+        assert!(!fits(json!({ "additionalProperties": { "type": "string" } }), json!({ "any": 1 })));
         assert!(!fits(json!({ "oneOf": [{ "type": "null" }, { "$ref": "#/short" }] }), json!(1)));
         assert!(!fits(json!({ "pattern": "a" }), json!("a")), "an unknown keyword is not passed over");
     }

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use offshoot_api::{ApiOptions, router, testing::Document};
-use offshoot_catalog::{Caller, Catalog, ComputeState, Options, Outcome};
+use offshoot_catalog::{Caller, Catalog, ComputeState, Options, OsEntropy, Outcome, PasswordKeys};
 use offshoot_engine::{Engine, MemoryStore};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub(crate) struct Answer {
 
 impl App {
     pub(crate) fn new() -> Result<App, Box<dyn Error>> {
-        App::with(ApiOptions::default(), Options::default())
+        App::with(ApiOptions::default(), storing_passwords()?)
     }
 
     pub(crate) fn with(api: ApiOptions, options: Options) -> Result<App, Box<dyn Error>> {
@@ -115,6 +115,19 @@ impl App {
         Ok(text(&answer.body["message"]).to_owned())
     }
 
+    /// Creates a role, and gives its password.
+    pub(crate) async fn role(&self, branch: &str, name: &str) -> Result<String, Box<dyn Error>> {
+        let created = self.ok("POST", &format!("{branch}/roles"), json!({ "role": { "name": name } })).await?;
+        Ok(text(&created["role"]["password"]).to_owned())
+    }
+
+    /// Creates a branch, and gives the answer with the branch's path.
+    pub(crate) async fn branch(&self, project: &str, branch: Value) -> Result<(Value, String), Box<dyn Error>> {
+        let created = self.ok("POST", &format!("{project}/branches"), json!({ "branch": branch })).await?;
+        let path = format!("{project}/branches/{}", id(&created["branch"]));
+        Ok((created, path))
+    }
+
     /// Creates a project, and gives the answer with the paths of the project and of its root branch.
     pub(crate) async fn project(&self) -> Result<(Value, String, String), Box<dyn Error>> {
         let created = self.ok("POST", "/projects", Value::Null).await?;
@@ -136,6 +149,11 @@ impl App {
             }
         }
     }
+}
+
+/// Options with which projects store passwords.
+pub(crate) fn storing_passwords() -> Result<Options, Box<dyn Error>> {
+    Ok(Options::default().with_password_keys(PasswordKeys::generate(&OsEntropy)?))
 }
 
 pub(crate) fn text(value: &Value) -> &str {

@@ -42,6 +42,7 @@ async fn names(app: &App) -> Result<(Names, Names), Box<dyn Error>> {
     let (created, project, main) = app.project().await?;
     app.ok("POST", &format!("{main}/roles"), json!({ "role": { "name": "sally" } })).await?;
     let key = app.ok("POST", "/api_keys", json!({ "key_name": "deploy" })).await?;
+    let snapshot = app.ok("POST", &format!("{main}/snapshot"), Value::Null).await?;
     let operations = app.get(&format!("{project}/operations")).await?;
     let there = Names::from([
         ("project_id", id(&created["project"]).to_owned()),
@@ -51,7 +52,7 @@ async fn names(app: &App) -> Result<(Names, Names), Box<dyn Error>> {
         ("key_id", key["id"].to_string()),
         ("role_name", "sally".to_owned()),
         ("database_name", "neondb".to_owned()),
-        ("snapshot_id", "snap-no-such-00000000".to_owned()),
+        ("snapshot_id", id(&snapshot["snapshot"]).to_owned()),
     ]);
     let absent = Names::from([
         ("project_id", "no-such-00000000".to_owned()),
@@ -61,7 +62,7 @@ async fn names(app: &App) -> Result<(Names, Names), Box<dyn Error>> {
         ("key_id", "1".to_owned()),
         ("role_name", "nobody".to_owned()),
         ("database_name", "nothing".to_owned()),
-        ("snapshot_id", "snap-no-such-11111111".to_owned()),
+        ("snapshot_id", "snap-no-such-00000000".to_owned()),
     ]);
     Ok((there, absent))
 }

@@ -14,6 +14,15 @@ fn check<R: Stored + PartialEq + std::fmt::Debug>(record: R, hex: &str) {
     assert_eq!(decode::<R>(&bytes), Ok(record));
 }
 
+/// Checks that these bytes of an earlier format are read as `record`.
+#[track_caller]
+fn check_earlier<R: Stored + PartialEq + std::fmt::Debug>(record: R, hex: &str) {
+    let byte = |place: usize| u8::from_str_radix(&hex[place..place + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+    assert!(bytes[0] < R::FORMAT);
+    assert_eq!(decode::<R>(&bytes), Ok(record));
+}
+
 fn at(micros: i64) -> Time {
     Time(chrono::DateTime::from_timestamp_micros(micros).unwrap())
 }
@@ -67,6 +76,15 @@ fn marker() {
     check(record, "01");
 }
 
+fn texts(texts: &[(&str, &str)]) -> TextMap {
+    TextMap::new(texts.iter().map(|(name, text)| ((*name).into(), (*text).into()))).unwrap()
+}
+
+fn no_defaults() -> EndpointDefaultsRecord {
+    let settings = TextMap::default();
+    EndpointDefaultsRecord { suspend_timeout_seconds: None, min_cu: None, max_cu: None, settings }
+}
+
 #[test]
 fn project() {
     let record = ProjectRecord {
@@ -78,8 +96,37 @@ fn project() {
         default_branch: text("br-blue-tooth-67158003"),
         created_at: at(CREATED),
         updated_at: at(UPDATED),
+        store_passwords: true,
+        settings: texts(&[("hipaa", "false")]),
+        endpoint_defaults: EndpointDefaultsRecord {
+            suspend_timeout_seconds: Some(300),
+            min_cu: Some(ComputeUnits::ONE),
+            ..no_defaults()
+        },
     };
     check(
+        record,
+        "0207fc701101000473686f7011fc805101001662722d626c75652d746f6f74682d3637313538303033fd829d2942ece2\
+         0b00fd04224842ece20b0001010568697061610566616c736501fb580201040000",
+    );
+}
+
+#[test]
+fn earlier_project() {
+    let record = ProjectRecord {
+        account: AccountId::new(7),
+        namespace: 70_000,
+        name: text("shop"),
+        pg_version: 17,
+        history_retention_seconds: 86_400,
+        default_branch: text("br-blue-tooth-67158003"),
+        created_at: at(CREATED),
+        updated_at: at(UPDATED),
+        store_passwords: false,
+        settings: TextMap::default(),
+        endpoint_defaults: no_defaults(),
+    };
+    check_earlier(
         record,
         "0107fc701101000473686f7011fc805101001662722d626c75652d746f6f74682d3637313538303033fd829d2942ece2\
          0b00fd04224842ece20b00",
@@ -103,8 +150,41 @@ fn branch() {
         state_changed_at: at(UPDATED),
         created_at: at(CREATED),
         updated_at: at(UPDATED),
+        init_source: InitSource::SchemaOnly,
+        expiry: Some(ExpiryRecord { at: at(UPDATED), ttl_seconds: 3600 }),
+        last_reset_at: Some(at(UPDATED)),
+        restored: Some(RestoredRecord {
+            snapshot: text("snap-quiet-river-04417205"),
+            target: Some(text("br-blue-tooth-67158003")),
+            status: RestoreStatus::Finalized,
+        }),
     };
     check(
+        record,
+        "021303646576011662722d626c75652d746f6f74682d3637313538303033fd00f2052a01000000fd829d2942ece20b00\
+         0101fd04224842ece20b00fd829d2942ece20b00fd04224842ece20b000101fd04224842ece20b00fb100e01fd042248\
+         42ece20b000119736e61702d71756965742d72697665722d3034343137323035011662722d626c75652d746f6f74682d\
+         363731353830303301",
+    );
+}
+
+#[test]
+fn earlier_branch() {
+    let record = BranchRecord {
+        number: 19,
+        name: text("dev"),
+        parent: Some(ParentRecord { id: text("br-blue-tooth-67158003"), lsn: 5_000_000_000, time: at(CREATED) }),
+        protected: true,
+        state: BranchState::Ready,
+        state_changed_at: at(UPDATED),
+        created_at: at(CREATED),
+        updated_at: at(UPDATED),
+        init_source: InitSource::ParentData,
+        expiry: None,
+        last_reset_at: None,
+        restored: None,
+    };
+    check_earlier(
         record,
         "011303646576011662722d626c75652d746f6f74682d3637313538303033fd00f2052a01000000fd829d2942ece20b00\
          0101fd04224842ece20b00fd829d2942ece20b00fd04224842ece20b00",
@@ -122,8 +202,31 @@ fn root_branch() {
         state_changed_at: at(CREATED),
         created_at: at(CREATED),
         updated_at: at(CREATED),
+        init_source: InitSource::ParentData,
+        expiry: None,
+        last_reset_at: None,
+        restored: None,
     };
-    check(record, "0113046d61696e000000fd829d2942ece20b00fd829d2942ece20b00fd829d2942ece20b00");
+    check(record, "0213046d61696e000000fd829d2942ece20b00fd829d2942ece20b00fd829d2942ece20b0000000000");
+}
+
+#[test]
+fn earlier_root_branch() {
+    let record = BranchRecord {
+        number: 19,
+        name: text("main"),
+        parent: None,
+        protected: false,
+        state: BranchState::Init,
+        state_changed_at: at(CREATED),
+        created_at: at(CREATED),
+        updated_at: at(CREATED),
+        init_source: InitSource::ParentData,
+        expiry: None,
+        last_reset_at: None,
+        restored: None,
+    };
+    check_earlier(record, "0113046d61696e000000fd829d2942ece20b00fd829d2942ece20b00fd829d2942ece20b00");
 }
 
 #[test]
@@ -141,8 +244,45 @@ fn endpoint() {
         suspend_timeout_seconds: -1,
         created_at: at(CREATED),
         updated_at: at(UPDATED),
+        name: Some(text("reads")),
+        min_cu: ComputeUnits::ONE,
+        max_cu: ComputeUnits::from_quarters(8).unwrap(),
+        disabled: true,
+        pooler_enabled: false,
+        passwordless_access: true,
+        settings: texts(&[("pg_settings", "{}")]),
+        pending_state: Some(ComputeState::Active),
+        started_at: Some(at(CREATED)),
+        suspended_at: Some(at(UPDATED)),
     };
-    check(record, "0101010201fd829d2942ece20b00fd04224842ece20b00");
+    check(
+        record,
+        "0201010201fd829d2942ece20b00fd04224842ece20b00010572656164730408010001010b70675f73657474696e6773\
+         027b7d010101fd829d2942ece20b0001fd04224842ece20b00",
+    );
+}
+
+#[test]
+fn earlier_endpoint() {
+    let record = EndpointRecord {
+        place: 1,
+        kind: EndpointKind::ReadOnly,
+        state: ComputeState::Idle,
+        suspend_timeout_seconds: -1,
+        created_at: at(CREATED),
+        updated_at: at(UPDATED),
+        name: None,
+        min_cu: ComputeUnits::ONE,
+        max_cu: ComputeUnits::ONE,
+        disabled: false,
+        pooler_enabled: false,
+        passwordless_access: true,
+        settings: TextMap::default(),
+        pending_state: None,
+        started_at: None,
+        suspended_at: None,
+    };
+    check_earlier(record, "0101010201fd829d2942ece20b00fd04224842ece20b00");
 }
 
 #[test]
@@ -181,6 +321,25 @@ fn open_operation() {
 }
 
 #[test]
+fn retry() {
+    check(RetryRecord { at: at(CREATED) }, "01fd829d2942ece20b00");
+}
+
+#[test]
+fn compute() {
+    let record = ComputeRecord {
+        versions: vec![VersionRecord { branch: 19, lsn: 5_000_000_000 }, VersionRecord { branch: 20, lsn: 1 }],
+        lease: Some(LeaseRecord { holder: "alone".into(), until: at(CREATED) }),
+    };
+    check(record, "010213fd00f2052a0100000014010105616c6f6e65fd829d2942ece20b00");
+}
+
+#[test]
+fn compute_of_which_nothing_is_known() {
+    check(ComputeRecord { versions: Vec::new(), lease: None }, "010000");
+}
+
+#[test]
 fn role() {
     let record = RoleRecord {
         place: 0,
@@ -189,8 +348,29 @@ fn role() {
         verifier: Some(ScramVerifier::compute(&"pencil".into(), [7; 16])),
         created_at: at(CREATED),
         updated_at: at(UPDATED),
+        sealed: Some(SealedRecord { data_key: 3, nonce: [9; 24], sealed: vec![1, 2, 3] }),
     };
     check(
+        record,
+        "020000000185534352414d2d5348412d32353624343039363a427763484277634842776348427763484277634842773d\
+         3d244b3937596e64627748583035666c376c4e3842636d336747346e6334335776596a304f4c3164626b6e736b3d3a74\
+         765536533276664f784b417a505a35644334682b637563795a353533724e43324d51325a4a7a6d7533673dfd829d2942\
+         ece20b00fd04224842ece20b00010309090909090909090909090909090909090909090909090903010203",
+    );
+}
+
+#[test]
+fn earlier_role() {
+    let record = RoleRecord {
+        place: 0,
+        protected: false,
+        login: RoleLogin::Password,
+        verifier: Some(ScramVerifier::compute(&"pencil".into(), [7; 16])),
+        created_at: at(CREATED),
+        updated_at: at(UPDATED),
+        sealed: None,
+    };
+    check_earlier(
         record,
         "010000000185534352414d2d5348412d32353624343039363a427763484277634842776348427763484277634842773d\
          3d244b3937596e64627748583035666c376c4e3842636d336747346e6334335776596a304f4c3164626b6e736b3d3a74\
@@ -208,8 +388,23 @@ fn system_role() {
         verifier: None,
         created_at: at(CREATED),
         updated_at: at(CREATED),
+        sealed: None,
     };
-    check(record, "0101010100fd829d2942ece20b00fd829d2942ece20b00");
+    check(record, "0201010100fd829d2942ece20b00fd829d2942ece20b0000");
+}
+
+#[test]
+fn earlier_system_role() {
+    let record = RoleRecord {
+        place: 1,
+        protected: true,
+        login: RoleLogin::NoLogin,
+        verifier: None,
+        created_at: at(CREATED),
+        updated_at: at(CREATED),
+        sealed: None,
+    };
+    check_earlier(record, "0101010100fd829d2942ece20b00fd829d2942ece20b00");
 }
 
 #[test]
@@ -225,11 +420,75 @@ fn owned() {
 }
 
 #[test]
+fn key_use() {
+    let record = KeyUseRecord { at: at(UPDATED), address: Some("192.0.2.7".into()) };
+    check(record, "01fd04224842ece20b0001093139322e302e322e37");
+}
+
+#[test]
+fn password_key() {
+    let record = PasswordKeyRecord { first_used_at: at(CREATED) };
+    check(record, "01fd829d2942ece20b00");
+}
+
+#[test]
+fn data_key() {
+    let record = DataKeyRecord {
+        wrapped_with: PasswordKeyId::new(0x0123_4567_89ab_cdef),
+        nonce: [9; 24],
+        wrapped: vec![1, 2, 3],
+        created_at: at(CREATED),
+    };
+    check(record, "01fdefcdab896745230109090909090909090909090909090909090909090909090903010203fd829d2942ece20b00");
+}
+
+#[test]
+fn annotation() {
+    let record = AnnotationRecord { value: texts(&[("pr", "17")]), created_at: at(CREATED), updated_at: at(UPDATED) };
+    check(record, "0101027072023137fd829d2942ece20b00fd04224842ece20b00");
+}
+
+#[test]
+fn expiries() {
+    let project: ProjectId = text("hidden-cell-76330194");
+    let branch = text("br-blue-tooth-67158003");
+    check(
+        BranchExpiryRecord { project: project.clone(), branch },
+        "011468696464656e2d63656c6c2d37363333303139341662722d626c75652d746f6f74682d3637313538303033",
+    );
+    let snapshot = text("snap-quiet-river-04417205");
+    check(
+        SnapshotExpiryRecord { project, snapshot },
+        "011468696464656e2d63656c6c2d373633333031393419736e61702d71756965742d72697665722d3034343137323035",
+    );
+}
+
+#[test]
+fn snapshot() {
+    let record = SnapshotRecord {
+        number: 19,
+        name: text("before the release"),
+        source: text("br-blue-tooth-67158003"),
+        lsn: 5_000_000_000,
+        time: at(CREATED),
+        created_at: at(UPDATED),
+        expires_at: None,
+    };
+    check(
+        record,
+        "0113126265666f7265207468652072656c656173651662722d626c75652d746f6f74682d3637313538303033fd00f205\
+         2a01000000fd829d2942ece20b00fd04224842ece20b0000",
+    );
+}
+
+#[test]
 fn closed_sets_keep_their_numbers() {
     fn numbers<T: Encode>(values: &[T]) -> Vec<u8> {
         values.iter().flat_map(|value| bincode::encode_to_vec(value, config::standard()).unwrap()).collect()
     }
-    assert_eq!(numbers(&[BranchState::Init, BranchState::Ready]), [0, 1]);
+    assert_eq!(numbers(&[BranchState::Init, BranchState::Ready, BranchState::Resetting]), [0, 1, 2]);
+    assert_eq!(numbers(&[InitSource::ParentData, InitSource::SchemaOnly]), [0, 1]);
+    assert_eq!(numbers(&[RestoreStatus::Restored, RestoreStatus::Finalized]), [0, 1]);
     assert_eq!(numbers(&[EndpointKind::ReadWrite, EndpointKind::ReadOnly]), [0, 1]);
     assert_eq!(numbers(&[ComputeState::Init, ComputeState::Active, ComputeState::Idle]), [0, 1, 2]);
     assert_eq!(numbers(&[RoleLogin::Password, RoleLogin::NoLogin]), [0, 1]);
@@ -237,12 +496,13 @@ fn closed_sets_keep_their_numbers() {
     let actions = [CreateTimeline, CreateBranch, StartCompute, ApplyConfig, SuspendCompute, DeleteTimeline];
     assert_eq!(numbers(&actions), [0, 1, 2, 3, 4, 5]);
     use OperationStatus::*;
-    assert_eq!(numbers(&[Scheduling, Running, Finished, Failed, Cancelled]), [0, 1, 2, 3, 4]);
+    let statuses = [Scheduling, Running, Finished, Failed, Cancelled, Error, Skipped];
+    assert_eq!(numbers(&statuses), [0, 1, 2, 3, 4, 5, 6]);
 }
 
 #[test]
 fn a_value_outside_its_rules_is_not_read() {
-    assert!(decode::<EndpointRecord>(&[1, 0, 9, 0, 0, 0, 0]).is_err_and(|error| error.contains("EndpointKind")));
+    assert!(decode::<EndpointRecord>(&[2, 0, 9, 0, 0, 0, 0]).is_err_and(|error| error.contains("EndpointKind")));
     // A role's name of no bytes, as the owner of a database.
     assert!(decode::<DatabaseRecord>(&[1, 0, 0, 0]).is_err_and(|error| error.contains("RoleName")));
     assert!(decode::<ProjectIdRecord>(&[1, 1, b'A']).is_err_and(|error| error.contains("ProjectId")));

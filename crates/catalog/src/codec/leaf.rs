@@ -1,5 +1,7 @@
 //! How the smallest parts of records are encoded.
 
+use std::collections::BTreeMap;
+
 use bincode::{
     BorrowDecode, Decode, Encode,
     de::{BorrowDecoder, Decoder},
@@ -9,13 +11,16 @@ use bincode::{
 use chrono::{DateTime, Utc};
 
 use crate::{
-    branch::BranchState,
+    branch::{BranchState, InitSource, RestoreStatus},
     endpoint::{ComputeState, EndpointKind},
-    id::{AccountId, ApiKeyId, BranchId, EndpointId, ProjectId},
-    name::{AccountName, BranchName, DatabaseName, KeyName, ProjectName, RoleName},
+    id::{AccountId, ApiKeyId, BranchId, EndpointId, ProjectId, SnapshotId},
+    key_ring::PasswordKeyId,
+    name::{AccountName, BranchName, DatabaseName, EndpointName, KeyName, ProjectName, RoleName, SnapshotName},
     operation::{OperationAction, OperationStatus},
     role::RoleLogin,
     scram::ScramVerifier,
+    text_map::TextMap,
+    units::ComputeUnits,
 };
 
 /// An instant, stored as microseconds since 1970.
@@ -58,8 +63,9 @@ macro_rules! stored_as_text {
 }
 
 stored_as_text! {
-    ProjectId.as_str BranchId.as_str EndpointId.as_str
+    ProjectId.as_str BranchId.as_str EndpointId.as_str SnapshotId.as_str
     AccountName.as_str KeyName.as_str ProjectName.as_str BranchName.as_str RoleName.as_str DatabaseName.as_str
+    EndpointName.as_str SnapshotName.as_str
     ScramVerifier.expose
 }
 
@@ -67,6 +73,19 @@ stored_as! {
     u64,
     AccountId: |id| id.get(), |number| Ok(AccountId::new(number));
     ApiKeyId: |id| id.get(), |number| Ok(ApiKeyId::new(number));
+    PasswordKeyId: |id| id.get(), |number| Ok(PasswordKeyId::new(number));
+}
+
+stored_as! {
+    u16,
+    ComputeUnits: |units| units.quarters(), |quarters| {
+        ComputeUnits::from_quarters(quarters).ok_or_else(|| format!("no size of a compute: {quarters} quarters"))
+    };
+}
+
+stored_as! {
+    BTreeMap<String, String>,
+    TextMap: |map| map.as_map().clone(), |map| TextMap::new(map).map_err(|error| error.to_string());
 }
 
 stored_as! {
@@ -90,7 +109,9 @@ macro_rules! stored_as_number {
 }
 
 stored_as_number! {
-    BranchState { Init = 0, Ready = 1 }
+    BranchState { Init = 0, Ready = 1, Resetting = 2 }
+    InitSource { ParentData = 0, SchemaOnly = 1 }
+    RestoreStatus { Restored = 0, Finalized = 1 }
     EndpointKind { ReadWrite = 0, ReadOnly = 1 }
     ComputeState { Init = 0, Active = 1, Idle = 2 }
     RoleLogin { Password = 0, NoLogin = 1 }
@@ -102,5 +123,13 @@ stored_as_number! {
         SuspendCompute = 4,
         DeleteTimeline = 5,
     }
-    OperationStatus { Scheduling = 0, Running = 1, Finished = 2, Failed = 3, Cancelled = 4 }
+    OperationStatus {
+        Scheduling = 0,
+        Running = 1,
+        Finished = 2,
+        Failed = 3,
+        Cancelled = 4,
+        Error = 5,
+        Skipped = 6,
+    }
 }

@@ -10,13 +10,15 @@ use std::{
 };
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use offshoot_engine::{Direction, KeyRange, NamespaceId, Transaction};
 
 use super::{Operation, OperationAction, OperationStatus};
 use crate::{
     branch,
     catalog::{Catalog, now},
-    codec::{Marker, OpenOperationRecord, OperationRecord},
+    codec::{Marker, OpenOperationRecord, OperationRecord, RetryRecord, Time},
+    compute::{self, ComputeChanges},
     endpoint::{self, ComputeState},
     entropy::Entropy,
     error::{Error, Result},
@@ -45,20 +47,36 @@ pub struct DueOperation {
     pub project: ProjectId,
     /// The operation.
     pub operation: Operation,
+    /// Whether it failed, and something newer was scheduled on its endpoint since: then there is no use in waiting with
+    /// another try.
+    pub is_overtaken: bool,
 }
 
 /// What became of an operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It was done.
     Finished {
         /// What the endpoint's compute does now; nothing where it does what it did before.
         compute: Option<ComputeState>,
     },
-    /// It can't be done; what waits for it gets its turn.
+    /// It was done: the endpoint's compute has this version of its branch now.
+    Applied {
+        /// What the endpoint's compute does now; nothing where it does what it did before.
+        compute: Option<ComputeState>,
+        /// What was applied; operations that it covers are finished with this one.
+        changes: ComputeChanges,
+    },
+    /// There was nothing to do.
+    Skipped,
+    /// It was no longer needed.
+    Cancelled,
+    /// It failed.
     Failed {
         /// Why, for people; the first 1024 bytes are kept.
         error: String,
+        /// When to try again; never where none is given, and then what waits for it gets its turn.
+        retry_at: Option<DateTime<Utc>>,
     },
 }
 
@@ -117,15 +135,17 @@ pub(crate) fn cancel(tx: &mut Transaction<'_>, namespace: NamespaceId, branch: &
 /// Takes all of a project's operations out of the queue, before the project itself goes.
 pub(crate) fn forget_all(tx: &mut Transaction<'_>, namespace: NamespaceId) -> Result<()> {
     for (key, Marker {}) in project::BRANCH_OPERATIONS.all(tx, namespace, b"")? {
-        system::OPEN_OPERATIONS.delete(tx, NamespaceId::SYSTEM, trailing_id(&key)?.as_bytes())?;
+        let id = trailing_id(&key)?;
+        system::RETRIES.delete(tx, NamespaceId::SYSTEM, id.as_bytes())?;
+        system::OPEN_OPERATIONS.delete(tx, NamespaceId::SYSTEM, id.as_bytes())?;
     }
     Ok(())
 }
 
 impl Catalog {
-    /// Up to `limit` operations of all projects whose turn it is, oldest first. They are due until
-    /// [`Catalog::operations_finish`] says what became of them, also after a restart, so doing one twice has to be
-    /// harmless.
+    /// Up to `limit` operations of all projects whose turn it is, oldest first; those that failed have to wait for their
+    /// time besides. They are due until [`Catalog::operations_finish`] says what became of them, also after a restart,
+    /// so doing one twice has to be harmless.
     pub fn operations_due(&self, limit: usize) -> Result<Vec<DueOperation>> {
         let mut source = self.engine().snapshot()?;
         let mut queue = Queue::default();
@@ -183,24 +203,73 @@ fn finish(tx: &mut Transaction<'_>, project: &ProjectId, id: OperationId, outcom
         return Ok(());
     };
     let namespace = NamespaceId::new(found.namespace);
-    let record = match project::OPERATIONS.get(tx, namespace, id.as_bytes())? {
-        Some(record) if !record.status.is_final() => record,
-        _ => return Ok(()),
+    let Some(record) = open_record(tx, namespace, id)? else {
+        return Ok(());
     };
     let (branch, endpoint, action) = (record.branch.clone(), record.endpoint.clone(), record.action);
-    match outcome {
-        Outcome::Failed { error } => close(tx, namespace, id, record, OperationStatus::Failed, Some(error))?,
+    let compute = match outcome {
+        Outcome::Failed { error, retry_at: Some(at) } => return note_failure(tx, namespace, id, record, error, *at),
+        Outcome::Failed { error, retry_at: None } => {
+            close(tx, namespace, id, record, OperationStatus::Error, Some(error))?;
+            None
+        }
+        Outcome::Skipped => {
+            close(tx, namespace, id, record, OperationStatus::Skipped, None)?;
+            None
+        }
+        Outcome::Cancelled => {
+            close(tx, namespace, id, record, OperationStatus::Cancelled, None)?;
+            None
+        }
         Outcome::Finished { compute } => {
             close(tx, namespace, id, record, OperationStatus::Finished, None)?;
             if matches!(action, OperationAction::CreateTimeline | OperationAction::CreateBranch) {
                 branch::set_ready(tx, namespace, &branch)?;
             }
-            if let (Some(endpoint), Some(state)) = (&endpoint, compute) {
-                endpoint::set_state(tx, namespace, (&branch, endpoint), *state)?;
-            }
+            *compute
         }
+        Outcome::Applied { compute, changes } => {
+            close(tx, namespace, id, record, OperationStatus::Finished, None)?;
+            compute::note_applied(tx, changes)?;
+            for covered in &changes.covers {
+                if let Some(record) = open_record(tx, namespace, *covered)? {
+                    close(tx, namespace, *covered, record, OperationStatus::Finished, None)?;
+                    promote(tx, namespace, *covered)?;
+                }
+            }
+            *compute
+        }
+    };
+    if let (Some(endpoint), Some(state)) = (&endpoint, compute) {
+        endpoint::set_state(tx, namespace, (&branch, endpoint), state)?;
     }
     promote(tx, namespace, id)
+}
+
+/// The record of an operation that is there and isn't finished.
+fn open_record(source: &mut impl Source, namespace: NamespaceId, id: OperationId) -> Result<Option<OperationRecord>> {
+    let record = project::OPERATIONS.get(source, namespace, id.as_bytes())?;
+    Ok(record.filter(|record| !record.status.is_final()))
+}
+
+/// Notes that an operation failed and is tried again; it keeps its turn.
+fn note_failure(
+    tx: &mut Transaction<'_>,
+    namespace: NamespaceId,
+    id: OperationId,
+    record: OperationRecord,
+    error: &str,
+    retry_at: DateTime<Utc>,
+) -> Result<()> {
+    let failed = OperationRecord {
+        status: OperationStatus::Failed,
+        failures_count: record.failures_count.saturating_add(1),
+        error: Some(clipped(error, MAX_ERROR_BYTES).to_owned()),
+        updated_at: now(tx),
+        ..record
+    };
+    project::OPERATIONS.put(tx, namespace, id.as_bytes(), &failed)?;
+    system::RETRIES.put(tx, NamespaceId::SYSTEM, id.as_bytes(), &RetryRecord { at: Time(retry_at) })
 }
 
 /// Makes an operation's status final, and takes it out of the queue.
@@ -223,6 +292,7 @@ fn close(
     };
     project::OPERATIONS.put(tx, namespace, id.as_bytes(), &closed)?;
     project::BRANCH_OPERATIONS.delete(tx, namespace, &key)?;
+    system::RETRIES.delete(tx, NamespaceId::SYSTEM, id.as_bytes())?;
     system::OPEN_OPERATIONS.delete(tx, NamespaceId::SYSTEM, id.as_bytes())
 }
 
@@ -274,9 +344,49 @@ impl Queue {
 fn load(source: &mut impl Source, id: OperationId, project: ProjectId) -> Result<DueOperation> {
     let found = system::PROJECTS.get(source, NamespaceId::SYSTEM, project.as_str().as_bytes())?;
     let missing = || system::OPEN_OPERATIONS.corrupt_key(id.as_bytes(), "its project is missing");
-    let record = require(source, NamespaceId::new(found.ok_or_else(missing)?.namespace), id)?;
-    let operation = Operation::from_record(id, &project, record);
-    Ok(DueOperation { project, operation })
+    let namespace = NamespaceId::new(found.ok_or_else(missing)?.namespace);
+    let record = require(source, namespace, id)?;
+    let operation = operation(source, id, &project, record)?;
+    let is_overtaken = operation.status == OperationStatus::Failed && is_overtaken(source, namespace, &operation)?;
+    Ok(DueOperation { project, operation, is_overtaken })
+}
+
+/// An operation with what is known of its next try.
+pub(super) fn operation(
+    source: &mut impl Source,
+    id: OperationId,
+    project: &ProjectId,
+    record: OperationRecord,
+) -> Result<Operation> {
+    let retry = match record.status {
+        OperationStatus::Failed => system::RETRIES.get(source, NamespaceId::SYSTEM, id.as_bytes())?,
+        _ => None,
+    };
+    Ok(Operation { retry_at: retry.map(|retry| retry.at.0), ..Operation::from_record(id, project, record) })
+}
+
+fn is_overtaken(source: &mut impl Source, namespace: NamespaceId, failed: &Operation) -> Result<bool> {
+    let (Some(branch), Some(endpoint)) = (&failed.branch, &failed.endpoint) else { return Ok(false) };
+    let open = open_on(source, namespace, branch, endpoint)?;
+    Ok(open.iter().any(|(id, _)| id.instant() > failed.updated_at))
+}
+
+/// The operations on an endpoint that aren't finished, in the order of scheduling.
+pub(crate) fn open_on(
+    source: &mut impl Source,
+    namespace: NamespaceId,
+    branch: &BranchId,
+    endpoint: &EndpointId,
+) -> Result<Vec<(OperationId, OperationRecord)>> {
+    let mut open = Vec::new();
+    for (key, Marker {}) in project::BRANCH_OPERATIONS.all(source, namespace, &pair(branch.as_str(), ""))? {
+        let id = trailing_id(&key)?;
+        let record = require(source, namespace, id)?;
+        if record.endpoint.as_ref() == Some(endpoint) {
+            open.push((id, record));
+        }
+    }
+    Ok(open)
 }
 
 fn require(source: &mut impl Source, namespace: NamespaceId, id: OperationId) -> Result<OperationRecord> {

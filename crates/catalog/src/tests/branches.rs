@@ -3,12 +3,16 @@ use offshoot_engine::{Lsn, Point};
 
 use super::{TestResult, World, code, in_short};
 use crate::{
-    BranchId, ComputeState, EndpointKind, EndpointSpec, Error, NewBranch, OperationStatus, Outcome,
-    catalog::FoundBranch, codec::BranchRecord, tables::project,
+    BranchId, BranchUpdate, ComputeState, EndpointKind, EndpointSpec, Error, NewBranch, OperationStatus, Outcome,
 };
 
-const READ_WRITE: EndpointSpec = EndpointSpec { kind: EndpointKind::ReadWrite, suspend_timeout_seconds: None };
-const READ_ONLY: EndpointSpec = EndpointSpec { kind: EndpointKind::ReadOnly, suspend_timeout_seconds: Some(60) };
+fn read_write() -> EndpointSpec {
+    EndpointSpec::new(EndpointKind::ReadWrite)
+}
+
+fn read_only() -> EndpointSpec {
+    EndpointSpec { suspend_timeout_seconds: Some(60), ..EndpointSpec::new(EndpointKind::ReadOnly) }
+}
 
 #[test]
 fn a_branch_is_named_after_its_id_unless_it_has_a_name() -> TestResult {
@@ -33,21 +37,24 @@ fn a_branch_is_named_after_its_id_unless_it_has_a_name() -> TestResult {
 #[test]
 fn a_branch_gets_the_endpoints_that_are_asked_for() -> TestResult {
     let world = World::new()?;
-    let new = NewBranch { endpoints: vec![READ_WRITE, READ_ONLY], ..NewBranch::default() };
+    let new = NewBranch { endpoints: vec![read_write(), read_only()], ..NewBranch::default() };
     let created = world.catalog.branch_create(&world.caller, &world.project, new)?;
     let expected = ["create_branch running", "start_compute scheduling", "start_compute scheduling"];
     assert_eq!(in_short(&created.operations), expected);
     let listed = world.catalog.endpoint_list_of_branch(&world.caller, &world.project, &created.branch.id)?;
     assert_eq!(listed, created.endpoints);
-    assert_eq!(listed.iter().map(|endpoint| endpoint.kind).collect::<Vec<_>>(), [READ_WRITE.kind, READ_ONLY.kind]);
+    assert_eq!(
+        listed.iter().map(|endpoint| endpoint.kind).collect::<Vec<_>>(),
+        [EndpointKind::ReadWrite, EndpointKind::ReadOnly]
+    );
     let got = world.catalog.endpoint_get(&world.caller, &world.project, &listed[1].id)?;
     assert_eq!(got, listed[1]);
     assert_eq!(world.catalog.endpoint_list(&world.caller, &world.project)?.len(), 3);
 
-    let two = NewBranch { endpoints: vec![READ_WRITE, READ_WRITE], ..NewBranch::default() };
+    let two = NewBranch { endpoints: vec![read_write(), read_write()], ..NewBranch::default() };
     assert_eq!(code(world.catalog.branch_create(&world.caller, &world.project, two)), "ENDPOINT_ALREADY_EXISTS");
     for seconds in [-2, 1, 59, 604_801] {
-        let spec = EndpointSpec { suspend_timeout_seconds: Some(seconds), ..READ_ONLY };
+        let spec = EndpointSpec { suspend_timeout_seconds: Some(seconds), ..read_only() };
         let new = NewBranch { endpoints: vec![spec], ..NewBranch::default() };
         assert_eq!(code(world.catalog.branch_create(&world.caller, &world.project, new)), "VALUE_OUT_OF_RANGE");
     }
@@ -90,7 +97,7 @@ fn an_unknown_parent_is_not_found() -> TestResult {
 fn a_deleted_branch_is_gone_with_all_that_is_on_it() -> TestResult {
     let world = World::new()?;
     let (caller, project) = (&world.caller, &world.project);
-    let new = NewBranch { name: Some("dev".parse()?), endpoints: vec![READ_WRITE], ..NewBranch::default() };
+    let new = NewBranch { name: Some("dev".parse()?), endpoints: vec![read_write()], ..NewBranch::default() };
     let created = world.catalog.branch_create(caller, project, new.clone())?;
     let (branch, endpoint) = (&created.branch.id, &created.endpoints[0].id);
     world.create_role(branch, "sally")?;
@@ -112,7 +119,7 @@ fn a_deleted_branch_is_gone_with_all_that_is_on_it() -> TestResult {
 #[test]
 fn an_idle_endpoint_needs_no_suspending_before_deletion() -> TestResult {
     let world = World::new()?;
-    let new = NewBranch { endpoints: vec![READ_WRITE], ..NewBranch::default() };
+    let new = NewBranch { endpoints: vec![read_write()], ..NewBranch::default() };
     let created = world.catalog.branch_create(&world.caller, &world.project, new)?;
     for operation in &created.operations {
         let compute = operation.endpoint.as_ref().map(|_| ComputeState::Idle);
@@ -142,11 +149,8 @@ fn a_branch_that_others_need_is_not_deleted() -> TestResult {
 fn a_protected_branch_and_its_project_are_not_deleted() -> TestResult {
     let world = World::new()?;
     let branch = world.fork(&world.main, Point::Head)?.id;
-    world.catalog.commit(|tx| {
-        let (project, found) = FoundBranch::find(tx, &world.caller, &world.project, &branch)?;
-        let record = BranchRecord { protected: true, ..found.record };
-        project::BRANCHES.put(tx, project.namespace(), branch.as_str().as_bytes(), &record)
-    })?;
+    let update = BranchUpdate { protected: Some(true), ..BranchUpdate::default() };
+    world.catalog.branch_update(&world.caller, &world.project, &branch, update)?;
     assert_eq!(code(world.catalog.branch_delete(&world.caller, &world.project, &branch)), "BRANCH_IS_PROTECTED");
     assert_eq!(code(world.catalog.project_delete(&world.caller, &world.project)), "PROJECT_HAS_PROTECTED_BRANCH");
     assert!(world.catalog.branch_get(&world.caller, &world.project, &branch)?.protected);

@@ -4,8 +4,8 @@ use chrono::DateTime;
 use offshoot_engine::{Lsn, StoreError};
 
 use crate::{
-    AccountId, AccountName, ApiKeyId, BranchId, BranchName, DatabaseName, EntropyError, Error, LengthUnit, NameError,
-    NameKind, RoleName,
+    AccountId, AccountName, ApiKeyId, BranchId, BranchName, ComputeUnits, DatabaseName, EntropyError, Error,
+    LengthUnit, NameError, NameKind, PasswordKeyId, RoleName,
 };
 
 fn name_errors(kind: NameKind) -> Vec<Error> {
@@ -33,8 +33,16 @@ fn samples() -> Vec<Error> {
     let role = || RoleName::new("sally").unwrap();
     let database = || DatabaseName::new("app").unwrap();
     let (lsn, time) = (Lsn::new(1), DateTime::UNIX_EPOCH);
-    let kinds =
-        [NameKind::Account, NameKind::ApiKey, NameKind::Project, NameKind::Branch, NameKind::Role, NameKind::Database];
+    let kinds = [
+        NameKind::Account,
+        NameKind::ApiKey,
+        NameKind::Project,
+        NameKind::Branch,
+        NameKind::Role,
+        NameKind::Database,
+        NameKind::Endpoint,
+        NameKind::Snapshot,
+    ];
     let mut samples: Vec<Error> = kinds.into_iter().flat_map(name_errors).collect();
     samples.extend([
         Error::Unauthorized,
@@ -53,6 +61,23 @@ fn samples() -> Vec<Error> {
         Error::BranchIsProtected { id: branch.clone() },
         Error::BranchHasChildren { id: branch.clone(), child },
         Error::LsnOutsideHistory { branch: branch.clone(), asked: lsn, first: lsn, last: lsn },
+        Error::ComputeUnitsInvalid { given: 0.3 },
+        Error::ComputeLimitsReversed { min: ComputeUnits::ONE, max: ComputeUnits::ONE },
+        Error::AccountHasProjects { name: AccountName::new("casey").unwrap(), project: "p".parse().unwrap() },
+        Error::PgVersionUnsupported { given: 14, supported: vec![16, 17] },
+        Error::BranchExpires { id: branch.clone(), what: "have children" },
+        Error::BranchCannotExpire { id: branch.clone(), because: "is protected" },
+        Error::ExpiryInvalid { asked: time, present: time, days: Some(30) },
+        Error::PreserveNameRequired { id: branch.clone(), because: "has children" },
+        Error::RestorePointRequired { id: branch.clone() },
+        Error::RestoreNotPending { id: branch.clone() },
+        Error::SnapshotNotFound { id: id() },
+        Error::PasswordsNotStored { id: "p".parse().unwrap() },
+        Error::PasswordNotKept { name: role() },
+        Error::PasswordKeyMissing { key: PasswordKeyId::new(7) },
+        Error::PasswordStoringForbidden,
+        Error::EndpointIsDisabled { id: "ep-a".parse().unwrap() },
+        Error::EndpointOfProtectedBranch { id: "ep-a".parse().unwrap(), branch: branch.clone() },
         Error::TimeOutsideHistory { branch, asked: time, first: time, present: time },
         Error::RoleNotFound { name: role() },
         Error::RoleAlreadyExists { name: role() },

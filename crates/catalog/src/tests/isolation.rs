@@ -1,17 +1,18 @@
 use super::{TestResult, World};
-use crate::{Caller, Error, NewBranch, NewProject, ProjectId, ProjectQuery, RoleLogin};
+use crate::{Caller, Error, NewBranch, NewProject, ProjectId, ProjectQuery, ProjectUpdate, RoleLogin};
 
 /// Every answer of the catalog about a project, in the name of `caller`; errors as their texts, with the project's id
 /// left out.
 fn answers(world: &World, caller: &Caller, project: &ProjectId) -> Result<Vec<String>, Error> {
     let (catalog, branch) = (&world.catalog, &world.main);
     let (sally, app, casey) = ("sally".parse()?, "app".parse()?, "casey".parse()?);
+    let renamed = ProjectUpdate { name: Some("mine".parse()?), ..ProjectUpdate::default() };
     let operation = world.operations()?[0].id;
     let endpoint = &catalog.endpoint_list(&world.caller, &world.project)?[0].id;
     let texts = [
         text(catalog.project_get(caller, project)),
-        text(catalog.project_update(caller, project, None)),
-        text(catalog.project_update(caller, project, Some("mine".parse()?))),
+        text(catalog.project_update(caller, project, &ProjectUpdate::default())),
+        text(catalog.project_update(caller, project, &renamed)),
         text(catalog.project_delete(caller, project)),
         text(catalog.branch_create(caller, project, NewBranch::default())),
         text(catalog.branch_list(caller, project)),

@@ -85,8 +85,7 @@ fn requests_on_an_endpoint_queue_behind_each_other() -> TestResult {
 #[test]
 fn endpoints_do_not_wait_for_each_other_but_the_branch_does() -> TestResult {
     let world = World::new()?;
-    let spec = |kind| EndpointSpec { kind, suspend_timeout_seconds: None };
-    let endpoints = vec![spec(EndpointKind::ReadWrite), spec(EndpointKind::ReadOnly)];
+    let endpoints = vec![EndpointSpec::new(EndpointKind::ReadWrite), EndpointSpec::new(EndpointKind::ReadOnly)];
     finish_all(&world, ComputeState::Active)?;
     let new = NewBranch { endpoints, ..NewBranch::default() };
     let created = world.catalog.branch_create(&world.caller, &world.project, new)?;
@@ -111,9 +110,9 @@ fn a_failure_is_noted_and_lets_the_next_have_its_turn() -> TestResult {
     let world = World::new()?;
     let first = due(&world)?[0].id;
     let error = "é".repeat(1000);
-    world.catalog.operations_finish(&[(world.project.clone(), first, Outcome::Failed { error })])?;
+    world.catalog.operations_finish(&[(world.project.clone(), first, Outcome::Failed { error, retry_at: None })])?;
     let failed = world.catalog.operation_get(&world.caller, &world.project, first)?;
-    assert_eq!((failed.status, failed.failures_count), (OperationStatus::Failed, 1));
+    assert_eq!((failed.status, failed.failures_count), (OperationStatus::Error, 1));
     assert_eq!(failed.error, Some("é".repeat(512)));
     assert_eq!(in_short(&due(&world)?), ["start_compute running"]);
     Ok(())
@@ -153,7 +152,11 @@ fn finishing_again_or_too_late_changes_nothing() -> TestResult {
     let first = due(&world)?[0].id;
     finish(&world, first, None)?;
     let operations = world.operations()?;
-    world.catalog.operations_finish(&[(world.project.clone(), first, Outcome::Failed { error: "late".into() })])?;
+    world.catalog.operations_finish(&[(
+        world.project.clone(),
+        first,
+        Outcome::Failed { error: "late".into(), retry_at: None },
+    )])?;
     let unknown: OperationId = "0185a8f0-0000-7000-8000-000000000000".parse()?;
     finish(&world, unknown, None)?;
     assert_eq!(world.operations()?, operations);

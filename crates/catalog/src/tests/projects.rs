@@ -1,5 +1,5 @@
 use super::{TestResult, World, code};
-use crate::{Caller, NewProject, ProjectQuery};
+use crate::{Caller, EndpointDefaults, NewProject, ProjectQuery, ProjectUpdate};
 
 #[test]
 fn a_project_is_created_as_the_request_says() -> TestResult {
@@ -11,7 +11,8 @@ fn a_project_is_created_as_the_request_says() -> TestResult {
         database_name: Some("app".parse()?),
         pg_version: Some(16),
         history_retention_seconds: Some(0),
-        suspend_timeout_seconds: Some(-1),
+        endpoint_defaults: EndpointDefaults { suspend_timeout_seconds: Some(-1), ..EndpointDefaults::default() },
+        ..NewProject::default()
     };
     let created = world.catalog.project_create(&world.caller, new)?;
     assert_eq!((created.project.name.as_str(), created.project.pg_version), ("shop", 16));
@@ -37,12 +38,13 @@ fn an_account_whose_name_cannot_be_a_roles_gets_the_databases_owner() -> TestRes
 #[test]
 fn refusals_create_nothing() -> TestResult {
     let world = World::new()?;
+    let soon = EndpointDefaults { suspend_timeout_seconds: Some(30), ..EndpointDefaults::default() };
     let refused = [
         (NewProject { role_name: Some("pg_x".parse()?), ..NewProject::default() }, "ROLE_NAME_RESERVED"),
         (NewProject { database_name: Some("postgres".parse()?), ..NewProject::default() }, "DATABASE_NAME_RESERVED"),
         (NewProject { pg_version: Some(13), ..NewProject::default() }, "VALUE_OUT_OF_RANGE"),
         (NewProject { history_retention_seconds: Some(2_592_001), ..NewProject::default() }, "VALUE_OUT_OF_RANGE"),
-        (NewProject { suspend_timeout_seconds: Some(30), ..NewProject::default() }, "VALUE_OUT_OF_RANGE"),
+        (NewProject { endpoint_defaults: soon, ..NewProject::default() }, "VALUE_OUT_OF_RANGE"),
     ];
     for (new, expected) in refused {
         assert_eq!(code(world.catalog.project_create(&world.caller, new)), expected);
@@ -91,10 +93,11 @@ fn a_project_can_be_renamed() -> TestResult {
     let before = world.catalog.project_get(&world.caller, &world.project)?;
     assert_eq!(before.name.as_str(), before.id.as_str());
     world.pass();
-    let after = world.catalog.project_update(&world.caller, &world.project, Some("shop".parse()?))?;
+    let renamed = ProjectUpdate { name: Some("shop".parse()?), ..ProjectUpdate::default() };
+    let after = world.catalog.project_update(&world.caller, &world.project, &renamed)?;
     assert_eq!((after.name.as_str(), after.created_at), ("shop", before.created_at));
     assert!(after.updated_at > before.updated_at);
-    assert_eq!(world.catalog.project_update(&world.caller, &world.project, None)?, after);
+    assert_eq!(world.catalog.project_update(&world.caller, &world.project, &ProjectUpdate::default())?, after);
     assert_eq!(world.catalog.project_get(&world.caller, &world.project)?, after);
     Ok(())
 }
@@ -115,7 +118,8 @@ fn a_deleted_project_leaves_nothing_behind() -> TestResult {
     assert!(due.iter().all(|due| due.project == kept.project.id));
     let listed = world.catalog.project_list(&world.caller, ProjectQuery::default())?.items;
     assert_eq!(listed, [kept.project]);
-    // Nothing that is stored names them any more.
+    // Nothing that is stored names them any more, once their computes are gone too.
+    world.catalog.computes_forget(&world.catalog.computes_gone(10)?)?;
     for (key, value) in store.entries() {
         for id in [world.project.as_str(), created.project.id.as_str(), created.endpoints[0].id.as_str()] {
             let holds = |bytes: &[u8]| bytes.windows(id.len()).any(|window| window == id.as_bytes());

@@ -17,6 +17,14 @@ use crate::{
 fn with_roles(count: usize) -> Result<(World, CountingStore<MemoryStore>), Error> {
     let store = CountingStore::new(MemoryStore::new());
     let world = World::over(store.clone())?;
+    add_roles(&world, count)?;
+    // The engine takes ids in blocks: let the first be taken before anything is counted.
+    world.fork(&world.main, Point::Head)?;
+    Ok((world, store))
+}
+
+/// Gives the main branch of a world this many roles more.
+pub(super) fn add_roles(world: &World, count: usize) -> Result<(), Error> {
     world.catalog.commit(|tx| {
         let (_, branch) = FoundBranch::find(tx, &world.caller, &world.project, &world.main)?;
         let like = entries::ROLES.get(tx, branch.engine, b"casey")?.ok_or(Error::Unauthorized)?;
@@ -24,10 +32,7 @@ fn with_roles(count: usize) -> Result<(World, CountingStore<MemoryStore>), Error
             let record = RoleRecord { created_at: now(tx), ..like.clone() };
             entries::ROLES.put(tx, branch.engine, format!("role_{number:06}").as_bytes(), &record)
         })
-    })?;
-    // The engine takes ids in blocks: let the first be taken before anything is counted.
-    world.fork(&world.main, Point::Head)?;
-    Ok((world, store))
+    })
 }
 
 /// What `work` asks of the store while nothing is cached.

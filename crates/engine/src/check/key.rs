@@ -6,7 +6,7 @@ use crate::{BranchId, Lsn, MAX_KEY_BYTES, NamespaceId, clock::Micros, codec::key
 
 /// A key of the engine: the inverse of [`codec::key`](crate::codec::key).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key<'a> {
+pub(crate) enum Key<'a> {
     Branch(BranchId),
     Node(NamespaceId, NodeId),
     Ids,
@@ -81,7 +81,7 @@ impl fmt::Display for Kind {
 
 impl<'a> Key<'a> {
     /// None for a key that the engine never writes.
-    pub(super) fn parse(key: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(key: &'a [u8]) -> Option<Self> {
         let (tag, rest) = key.split_first()?;
         let (numbers, tail) = rest.as_chunks::<8>();
         let number = |bytes: &[u8; 8]| u64::from_be_bytes(*bytes);

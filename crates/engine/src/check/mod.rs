@@ -57,6 +57,7 @@ pub use self::{
     report::{Count, Fill, Maps, Report, Waiting},
 };
 
+pub(crate) use self::key::Key;
 use self::scan::Scan;
 use crate::{
     error::Error,

@@ -72,7 +72,12 @@ pub(crate) fn version(branch: BranchId, lsn: Lsn) -> Bytes {
 
 /// The versions that `branch` itself made, up to and with `lsn`.
 pub(crate) fn versions_until(branch: BranchId, lsn: Lsn) -> KeyRange {
-    KeyRange { start: Bound::Included(version(branch, Lsn::new(0))), end: Bound::Included(version(branch, lsn)) }
+    versions_between(branch, Lsn::new(0), lsn)
+}
+
+/// The versions that `branch` itself made from `first` up to and with `last`.
+pub(crate) fn versions_between(branch: BranchId, first: Lsn, last: Lsn) -> KeyRange {
+    KeyRange { start: Bound::Included(version(branch, first)), end: Bound::Included(version(branch, last)) }
 }
 
 pub(crate) fn instant(branch: BranchId, instant: Micros, lsn: Lsn) -> Bytes {

@@ -1,6 +1,6 @@
 //! The store in memory, for tests and for trying things out.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -133,6 +133,10 @@ impl Store for MemoryStore {
 
     fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.0.overlay.feed(after, limit)
+    }
+
+    fn wait_for_feed(&self, after: Sequence, timeout: Duration) -> bool {
+        self.0.overlay.wait_for_feed(after, timeout)
     }
 
     fn max_commit_bytes(&self) -> usize {

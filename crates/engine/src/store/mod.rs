@@ -29,7 +29,7 @@ mod shared;
 #[cfg(feature = "sled")]
 mod sled;
 
-use std::{fmt, ops::Bound};
+use std::{fmt, ops::Bound, time::Duration};
 
 use bytes::Bytes;
 
@@ -284,6 +284,9 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// [`StoreError::FeedGone`] when commits that follow `after` are no longer kept.
     fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError>;
+
+    /// Waits until there is a durable commit that follows `after`; false when `timeout` has passed before that.
+    fn wait_for_feed(&self, after: Sequence, timeout: Duration) -> bool;
 
     /// How many bytes of keys and values one commit may have.
     fn max_commit_bytes(&self) -> usize;

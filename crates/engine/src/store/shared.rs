@@ -1,6 +1,6 @@
 //! A store that several own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -26,6 +26,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError> {
         (**self).feed(after, limit)
+    }
+
+    fn wait_for_feed(&self, after: Sequence, timeout: Duration) -> bool {
+        (**self).wait_for_feed(after, timeout)
     }
 
     fn max_commit_bytes(&self) -> usize {

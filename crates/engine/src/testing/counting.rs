@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -182,6 +183,10 @@ impl<S: Store> Store for CountingStore<S> {
 
     fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.0.store.feed(after, limit)
+    }
+
+    fn wait_for_feed(&self, after: Sequence, timeout: Duration) -> bool {
+        self.0.store.wait_for_feed(after, timeout)
     }
 
     fn max_commit_bytes(&self) -> usize {

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -136,6 +137,10 @@ impl<S: Store> Store for FaultyStore<S> {
     fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.0.plan.lock().fail(Operation::Feed)?;
         self.0.store.feed(after, limit)
+    }
+
+    fn wait_for_feed(&self, after: Sequence, timeout: Duration) -> bool {
+        self.0.store.wait_for_feed(after, timeout)
     }
 
     fn max_commit_bytes(&self) -> usize {

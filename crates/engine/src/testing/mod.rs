@@ -6,6 +6,7 @@ mod counting;
 pub mod decode;
 mod faulty;
 pub mod model;
+mod reads;
 pub mod steps;
 
 pub use self::{

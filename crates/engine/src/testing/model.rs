@@ -12,6 +12,8 @@ pub type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 /// A version in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelVersion {
+    /// The branch whose commit made it.
+    pub branch: BranchId,
     /// The LSN of the commit that made it.
     pub lsn: Lsn,
     /// The instant of the commit that made it.
@@ -63,7 +65,7 @@ impl ModelBranch {
                 None => map.remove(key),
             };
         }
-        self.versions.push(ModelVersion { lsn, time, map });
+        self.versions.push(ModelVersion { branch: self.id, lsn, time, map });
         self.head_lsn = lsn;
     }
 

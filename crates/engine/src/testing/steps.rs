@@ -9,6 +9,7 @@ use proptest::{prelude::*, sample::Index};
 use super::{
     ManualClock,
     model::{Map, ModelBranch, ModelVersion},
+    reads,
 };
 use crate::{Direction, Engine, Error, KeyRange, Lsn, NamespaceId, Options, Point, Store, Table, Version};
 
@@ -115,7 +116,8 @@ fn place() -> impl Strategy<Value = Where> {
 
 const RECORDS: Table = Table::new("records");
 
-/// Does `steps` on an engine over what `open` gives, and on the naive model, and compares every read on every branch at every version.
+/// Does `steps` on an engine over what `open` gives, and on the naive model, and compares every read on every branch at every version, the history of
+/// each branch and of some keys, and the differences between versions.
 ///
 /// `open` opens the same store each time; the one it gave before is closed by then. The first commit writes `first_keys` keys.
 ///
@@ -155,7 +157,7 @@ struct Run {
 
 type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-fn key(number: u16) -> Vec<u8> {
+pub(super) fn key(number: u16) -> Vec<u8> {
     // Keys of different lengths, in an order that is not that of their numbers.
     format!("{:03}{}", number.wrapping_mul(7_919) % 1_000, "k".repeat(usize::from(number % 13))).into_bytes()
 }
@@ -180,7 +182,7 @@ impl Run {
         })?;
         let map = changes.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         let [(_, lsn)] = made.versions[..] else { return Err(TestCaseError::fail("one version was expected")) };
-        let version = ModelVersion { lsn, time: made.instant, map };
+        let version = ModelVersion { branch: made.value, lsn, time: made.instant, map };
         self.branches.push(ModelBranch::new(made.value, version, lsn));
         Ok(())
     }
@@ -343,7 +345,7 @@ impl Run {
         let records =
             snapshot.records(NamespaceId::SYSTEM, RECORDS, &KeyRange::ALL, Direction::Ascending, usize::MAX)?;
         prop_assert_eq!(owned(records), self.records.clone());
-        Ok(())
+        reads::check(engine, &self.branches)
     }
 }
 

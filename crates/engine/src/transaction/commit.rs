@@ -93,7 +93,8 @@ impl<'a> Transaction<'a> {
         }));
         let read = |range, at: &dyn store::Snapshot| Condition { range, unchanged_since: at.sequence() };
         let of_branches = branches.iter().map(|branch| read(KeyRange::key(key::branch(*branch)), snapshot.as_ref()));
-        let of_store = self.reads.into_iter().map(|range| read(range, self.snapshot.as_ref()));
+        let reads = if inner.validates { self.reads } else { Vec::new() };
+        let of_store = reads.into_iter().map(|range| read(range, self.snapshot.as_ref()));
         let conditions: Vec<_> = of_store.chain(of_branches).collect();
         let done = Done {
             instant: self.instant,
@@ -132,7 +133,7 @@ impl<'a> Transaction<'a> {
                         (Some(record), version.root.clone())
                     } else {
                         let head = self.inner.versions.load(id.namespace(), record.head)?;
-                        if !edit.still_holds(self.inner, id, &head.root)? {
+                        if self.inner.validates && !edit.still_holds(self.inner, id, &head.root)? {
                             return Ok(None);
                         }
                         (Some(record), head.root.clone())

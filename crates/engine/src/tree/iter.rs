@@ -28,11 +28,34 @@ enum State {
     Ended,
 }
 
-struct Position {
-    node: Arc<Node>,
+/// A node on a path, cut to what can lie in a range.
+pub(super) struct Position {
+    pub(super) node: Arc<Node>,
     /// Indexes still to be visited.
-    from: usize,
-    to: usize,
+    pub(super) from: usize,
+    pub(super) to: usize,
+}
+
+impl Position {
+    pub(super) fn new(node: Arc<Node>, range: &KeyRange) -> Self {
+        let leaf = node.level() == 0;
+        let from = match &range.start {
+            Bound::Unbounded => 0,
+            Bound::Included(start) | Bound::Excluded(start) => match node.find(start) {
+                Ok(index) if leaf && matches!(range.start, Bound::Excluded(_)) => index + 1,
+                Ok(index) => index,
+                Err(index) if leaf => index,
+                // The child before may hold keys at and after the start.
+                Err(index) => index.saturating_sub(1),
+            },
+        };
+        let to = match &range.end {
+            Bound::Unbounded => node.len(),
+            Bound::Included(end) => node.find(end).map_or_else(|index| index, |index| index + 1),
+            Bound::Excluded(end) => node.find(end).unwrap_or_else(|index| index),
+        };
+        Self { node, from, to }
+    }
 }
 
 impl Iter {
@@ -47,25 +70,8 @@ impl Iter {
         Self { nodes, namespace, range, direction, path: Vec::new(), state }
     }
 
-    /// Puts `node` on the path, cut to what can lie in the range.
     fn enter(&mut self, node: Arc<Node>) {
-        let leaf = node.level() == 0;
-        let from = match &self.range.start {
-            Bound::Unbounded => 0,
-            Bound::Included(start) | Bound::Excluded(start) => match node.find(start) {
-                Ok(index) if leaf && matches!(self.range.start, Bound::Excluded(_)) => index + 1,
-                Ok(index) => index,
-                Err(index) if leaf => index,
-                // The child before may hold keys at and after the start.
-                Err(index) => index.saturating_sub(1),
-            },
-        };
-        let to = match &self.range.end {
-            Bound::Unbounded => node.len(),
-            Bound::Included(end) => node.find(end).map_or_else(|index| index, |index| index + 1),
-            Bound::Excluded(end) => node.find(end).unwrap_or_else(|index| index),
-        };
-        self.path.push(Position { node, from, to });
+        self.path.push(Position::new(node, &self.range));
     }
 
     fn advance(&mut self) -> Result<Option<(Bytes, Bytes)>, Error> {

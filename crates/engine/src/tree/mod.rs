@@ -3,12 +3,14 @@
 //! An edit writes the nodes on the paths to what changed and shares all others with the map before. The root of a small map is
 //! kept inline by whoever refers to it. Two maps of the same content may have different nodes, but the empty map has one form.
 
+mod diff;
 mod edit;
 mod iter;
 mod node;
 mod nodes;
 
 pub(crate) use self::{
+    diff::{Diff, Map},
     edit::{Changes, ENTRY_OVERHEAD_BYTES, Sink, edit},
     iter::Iter,
     node::{Child, Node},
@@ -71,13 +73,29 @@ impl Root {
 
     /// The value of `key`.
     pub(crate) fn get(&self, nodes: &Nodes, namespace: NamespaceId, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let mut node = self.load(nodes, namespace)?;
+        Ok(self.find(nodes, namespace, key)?.value)
+    }
+
+    /// What there is of `key`.
+    pub(crate) fn find(&self, nodes: &Nodes, namespace: NamespaceId, key: &[u8]) -> Result<Found, Error> {
+        let (mut node, mut place) = match self {
+            Self::Inline(node) => (Arc::clone(node), None),
+            Self::Stored(child) => (nodes.load(namespace, *child)?, Some(*child)),
+        };
         loop {
             if node.level() == 0 {
-                return Ok(node.find(key).ok().map(|index| node.payload(index)));
+                return Ok(Found { node: place, value: node.find(key).ok().map(|index| node.payload(index)) });
             }
-            let Some(index) = node.child_index(key) else { return Ok(None) };
+            let Some(index) = node.child_index(key) else { return Ok(Found { node: place, value: None }) };
+            place = node.child(index);
             node = nodes.load_below(namespace, &node, index)?;
         }
     }
+}
+
+/// What a map has of a key.
+pub(crate) struct Found {
+    /// The node that has the key, or that shows that there is none; none where that is kept inline. As long as it is the same, so is the value.
+    pub(crate) node: Option<Child>,
+    pub(crate) value: Option<Bytes>,
 }

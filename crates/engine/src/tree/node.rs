@@ -122,7 +122,7 @@ impl Node {
         &self.bytes[span.key_start as usize..][..usize::from(span.key_bytes)]
     }
 
-    fn payload_slice(&self, index: usize) -> &[u8] {
+    pub(super) fn payload_slice(&self, index: usize) -> &[u8] {
         let span = self.spans[index];
         &self.bytes[span.payload_start as usize..][..usize::from(span.payload_bytes)]
     }

@@ -5,6 +5,8 @@
 mod check;
 mod crash;
 mod damage;
+mod feed;
+mod isolation;
 mod model;
 mod structure;
 mod transactions;

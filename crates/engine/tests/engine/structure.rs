@@ -199,3 +199,72 @@ fn commit_writes_the_changed_path_whatever_the_size_depth_and_history() -> Resul
     }
     Ok(())
 }
+
+#[test]
+fn diff_reads_the_changed_paths_whatever_the_size() -> Result<(), Error> {
+    let world = World::with_a_million_keys();
+    let before = world.engine.head(world.branch)?;
+    let changed: Vec<_> = (0..10).map(|number| key(number * 99_991)).collect();
+    let written = world.cold(|world| {
+        world.engine.transact(|tx| changed.iter().try_for_each(|key| tx.put(world.branch, key, b"changed")))?;
+        Ok(())
+    })?;
+    // All that the commit put but the version, the entry of its instant, and the branch's record.
+    let path_nodes = written.puts - 3;
+    assert!(path_nodes <= 10 * HEIGHT);
+    let after = world.engine.head(world.branch)?;
+    let counts = world.cold(|_| {
+        let found = before.diff(&after, KeyRange::ALL).map(|difference| difference.map(|found| found.key));
+        assert_eq!(found.collect::<Result<Vec<_>, _>>()?, changed);
+        Ok(())
+    })?;
+    assert_eq!(counts.gets, 2 * path_nodes, "the nodes on the changed paths, before and after");
+    assert_eq!((counts.ranges, counts.snapshots), (0, 0));
+    let counts = world.cold(|world| {
+        assert_eq!(after.diff(&world.engine.head(world.branch)?, KeyRange::ALL).count(), 0);
+        Ok(())
+    })?;
+    assert!(counts.gets <= 2, "the same version is the same at its root");
+    Ok(())
+}
+
+#[test]
+fn a_page_of_history_costs_the_same_at_any_length_of_history() -> Result<(), Error> {
+    let world = World::with_a_long_history();
+    let info = world.engine.branch(world.branch)?;
+    let middle = Lsn::new((info.first_lsn.get() + info.head_lsn.get()) / 2);
+    for direction in [Direction::Ascending, Direction::Descending] {
+        let counts = world.cold(|world| {
+            let snapshot = world.engine.snapshot()?;
+            let page = match direction {
+                Direction::Ascending => snapshot.history(world.branch, middle.., direction, 20)?,
+                Direction::Descending => snapshot.history(world.branch, ..middle, direction, 20)?,
+            };
+            assert_eq!(page.len(), 20);
+            Ok(())
+        })?;
+        assert_eq!(
+            (counts.gets, counts.ranges, counts.entries),
+            (1, 2, 21),
+            "the branch, the page, the version before it"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_history_of_a_key_leaps_over_versions_that_did_not_touch_it() -> Result<(), Error> {
+    // In a map of many leaves, one key changes twice and another one all the time.
+    let world = World::new(10_000)?;
+    world.change(5, 1)?;
+    (0..2_000).try_for_each(|value| world.change(9_000, value))?;
+    world.change(5, 2)?;
+    (0..2_000).try_for_each(|value| world.change(9_000, value))?;
+    let counts = world.cold(|world| {
+        let revisions = world.engine.snapshot()?.key_history(world.branch, &key(5), .., 10)?;
+        assert_eq!(revisions.len(), 3);
+        Ok(())
+    })?;
+    assert!(counts.entries <= 3 * 2 * 13, "{counts:?}");
+    Ok(())
+}

@@ -4,6 +4,7 @@
 
 mod backup;
 mod check;
+mod clients;
 mod common;
 mod console;
 mod control;

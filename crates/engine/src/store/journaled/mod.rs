@@ -250,6 +250,10 @@ impl<H: IndexHome> Store for JournaledStore<H> {
         self.shared.overlay().feed(after, limit)
     }
 
+    fn wait_for_feed(&self, after: Sequence, timeout: Duration) -> bool {
+        self.shared.overlay().wait_for_feed(after, timeout)
+    }
+
     fn max_commit_bytes(&self) -> usize {
         MAX_COMMIT_BYTES
     }

@@ -1,6 +1,8 @@
 //! The most recent durable commits.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use parking_lot::{Condvar, Mutex};
 
 use super::Pending;
 use crate::store::{Change, Sequence, StoreError};
@@ -42,5 +44,29 @@ impl Feed {
         }
         let first = self.changes.partition_point(|(change, _)| change.sequence <= after);
         Ok(self.changes.iter().skip(first).take(limit).map(|(change, _)| change.clone()).collect())
+    }
+}
+
+/// Wakes those who wait for more.
+pub(super) struct Arrivals {
+    newest: Mutex<Sequence>,
+    more: Condvar,
+}
+
+impl Arrivals {
+    pub(super) fn new(newest: Sequence) -> Self {
+        Self { newest: Mutex::new(newest), more: Condvar::new() }
+    }
+
+    /// Says that the feed has the commits up to `newest`.
+    pub(super) fn announce(&self, newest: Sequence) {
+        *self.newest.lock() = newest;
+        self.more.notify_all();
+    }
+
+    /// Waits until the feed has a commit that follows `after`; false when `timeout` has passed before that.
+    pub(super) fn wait(&self, after: Sequence, timeout: Duration) -> bool {
+        let mut newest = self.newest.lock();
+        !self.more.wait_while_for(&mut newest, |newest| *newest <= after, timeout).timed_out()
     }
 }

@@ -34,12 +34,18 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
-use self::{chains::Chains, feed::Feed, queue::Queue, snapshot::OverlaySnapshot};
+use self::{
+    chains::Chains,
+    feed::{Arrivals, Feed},
+    queue::Queue,
+    snapshot::OverlaySnapshot,
+};
 pub(crate) use self::{hot::Hot, queue::Pending};
 use super::{Change, Commit, Direction, KeyRange, Sequence, StoreError, Submitted, Ticket, View, Write};
 
@@ -73,6 +79,7 @@ pub(crate) struct Overlay<B> {
     /// How many snapshots are open at each pin. Locked after `state`.
     pins: Mutex<BTreeMap<Sequence, usize>>,
     queue: Queue,
+    arrivals: Arrivals,
     /// Held while a commit is decided and ordered.
     submitting: Mutex<()>,
     /// Grows with each accepted commit, before the commit can reach the base.
@@ -98,6 +105,7 @@ impl<B: Base> Overlay<B> {
             state: RwLock::new(state),
             pins: Mutex::default(),
             queue: Queue::new(sequence, max_pending_bytes),
+            arrivals: Arrivals::new(sequence),
             submitting: Mutex::default(),
             epoch: AtomicU64::new(0),
             chained: AtomicUsize::new(0),
@@ -269,6 +277,11 @@ impl<B: Base> Overlay<B> {
         self.state.read().feed.read(after, limit)
     }
 
+    /// See [`super::Store::wait_for_feed`].
+    pub(crate) fn wait_for_feed(&self, after: Sequence, timeout: Duration) -> bool {
+        self.arrivals.wait(after, timeout)
+    }
+
     /// The newest durable commit.
     pub(crate) fn newest_durable(&self) -> Sequence {
         self.state.read().durable
@@ -301,6 +314,7 @@ impl<B: Base> Overlay<B> {
             }
         }
         self.queue.durable(newest.sequence);
+        self.arrivals.announce(newest.sequence);
     }
 
     /// Says that the base has all commits up to `newest`, which was durable before; they have this many bytes in all.

@@ -17,6 +17,7 @@ use std::{
     ops::RangeInclusive,
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -65,7 +66,7 @@ impl SledOptions {
     }
 
     /// After how much time a snapshot is taken if there were commits; 24 hours by default.
-    pub fn with_snapshot_age(mut self, age: std::time::Duration) -> Self {
+    pub fn with_snapshot_age(mut self, age: Duration) -> Self {
         self.sizes.snapshot_age = age;
         self
     }
@@ -310,6 +311,10 @@ impl Store for SledStore {
 
     fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.journaled.feed(after, limit)
+    }
+
+    fn wait_for_feed(&self, after: Sequence, timeout: Duration) -> bool {
+        self.journaled.wait_for_feed(after, timeout)
     }
 
     fn max_commit_bytes(&self) -> usize {

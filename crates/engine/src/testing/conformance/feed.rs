@@ -1,5 +1,11 @@
 //! Rules about the change feed.
 
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
 use super::*;
 
 /// The feed shows each durable commit once, in order, with its writes, however it is cut into pieces; nothing follows the newest.
@@ -45,6 +51,36 @@ pub fn the_feed_never_skips_a_commit<M: Medium>() -> Result<(), StoreError> {
     follow_to_the_end(&store, newest)?;
     let newest = commit(&store, vec![put("key", "one more")])?;
     follow_to_the_end(&store, newest)
+}
+
+/// Whoever waits for more is woken when it is there; where nothing comes, when the time has passed.
+pub fn a_follower_is_woken_by_the_next_commit<M: Medium>() -> Result<(), StoreError> {
+    let medium = M::new();
+    let store = Arc::new(medium.open());
+    let mut newest = commit(&store, vec![put("key", "first")])?;
+    assert!(store.wait_for_feed(Sequence::ZERO, Duration::ZERO), "it is there already");
+    assert!(!store.wait_for_feed(newest, Duration::from_millis(1)), "nothing came");
+    let (seen, on_seen) = mpsc::channel();
+    let follower = thread::spawn({
+        let (store, mut after) = (Arc::clone(&store), newest);
+        move || {
+            for _ in 0..100 {
+                assert!(store.wait_for_feed(after, Duration::MAX));
+                after = after.next();
+                if seen.send(store.feed(after, 1).map(|_| after)).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    for round in 0..100 {
+        newest = commit(&store, vec![put("key", &round.to_string())])?;
+        // A follower that is not woken would wait for ever; this is far more time than one that is woken takes.
+        let Ok(seen) = on_seen.recv_timeout(Duration::from_secs(60)) else { unreachable!("the follower is not woken") };
+        assert_eq!(seen?, newest);
+    }
+    assert!(follower.join().is_ok());
+    Ok(())
 }
 
 fn follow_to_the_end(store: &impl Store, newest: Sequence) -> Result<(), StoreError> {

@@ -79,6 +79,7 @@ macro_rules! store_conformance {
             reopening_keeps_everything
             the_feed_shows_each_commit_once_in_order
             the_feed_never_skips_a_commit
+            a_follower_is_woken_by_the_next_commit
             conditional_increments_from_many_threads_add_up
             readers_never_see_half_a_commit
             random_commits_agree_with_the_model

@@ -39,7 +39,12 @@ pub(crate) fn command<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Com
 
 /// Runs `offshoot` with these arguments to its end.
 pub(crate) fn offshoot<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Done {
-    let output = command(args).output().expect("the binary runs");
+    run(&mut command(args))
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> Done {
+    let output = command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     done(output.status, output.stdout, &output.stderr)
 }
 

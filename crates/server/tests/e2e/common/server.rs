@@ -124,6 +124,11 @@ impl Server {
         &self.before
     }
 
+    /// Where the server listens, such as `http://127.0.0.1:1234`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
     }

@@ -11,7 +11,7 @@ use crate::store::{
     },
     overlay::{Hot, Overlay},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::store::disk::Disk;
 
@@ -81,6 +81,10 @@ impl<I: Index> Store for Offline<I> {
 
     fn feed(&self, after: Sequence, limit: usize) -> Result<Vec<Change>, StoreError> {
         self.0.feed(after, limit)
+    }
+
+    fn wait_for_feed(&self, after: Sequence, timeout: Duration) -> bool {
+        self.0.wait_for_feed(after, timeout)
     }
 
     fn max_commit_bytes(&self) -> usize {

@@ -1,0 +1,146 @@
+//! Endpoints, and how clients connect.
+
+use crate::common::{App, TestResult, each, id, text};
+use offshoot_catalog::{ComputeState, Options};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn an_endpoint_is_created_changed_run_and_deleted() -> TestResult {
+    let app = App::new()?;
+    let (created, project, _) = app.project().await?;
+    app.settle(ComputeState::Idle)?;
+    let branch = id(&created["branch"]);
+    let endpoints = format!("{project}/endpoints");
+    let body = json!({ "endpoint": {
+        "branch_id": branch, "type": "read_only", "name": "reports", "settings": { "pg_settings": { "work_mem": "8MB" } },
+        "autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 2,
+    } });
+    let made = app.ok("POST", &endpoints, body).await?;
+    let endpoint = &made["endpoint"];
+    assert_eq!((&endpoint["name"], &endpoint["autoscaling_limit_min_cu"]), (&json!("reports"), &json!(0.25)));
+    assert_eq!(endpoint["settings"]["pg_settings"]["work_mem"], "8MB");
+    assert_eq!(each(&made["operations"], "action"), ["start_compute"]);
+    assert!(text(&endpoint["host"]).contains(id(endpoint)));
+    app.settle(ComputeState::Idle)?;
+
+    let path = format!("{endpoints}/{}", id(endpoint));
+    let changed = app.ok("PATCH", &path, json!({ "endpoint": { "suspend_timeout_seconds": 120 } })).await?;
+    assert_eq!((&changed["endpoint"]["suspend_timeout_seconds"], &changed["operations"]), (&json!(120), &json!([])));
+    for (call, actions) in [
+        ("start", &["start_compute"][..]),
+        ("restart", &["suspend_compute", "start_compute"][..]),
+        ("suspend", &["suspend_compute"][..]),
+    ] {
+        let run = app.ok("POST", &format!("{path}/{call}"), Value::Null).await?;
+        assert_eq!(each(&run["operations"], "action"), actions);
+        app.settle(ComputeState::Active)?;
+    }
+    app.ok("DELETE", &path, Value::Null).await?;
+    assert_eq!(app.send("DELETE", &path, "").await?.status, 204);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_endpoint_that_breaks_a_rule_is_refused() -> TestResult {
+    let app = App::new()?;
+    let (created, project, _) = app.project().await?;
+    let endpoints = format!("{project}/endpoints");
+    let with = |field: &str, value: Value| {
+        let mut body = json!({ "endpoint": { "branch_id": created["branch"]["id"], "type": "read_only" } });
+        body["endpoint"][field] = value;
+        body
+    };
+    for (status, code, field, value) in [
+        (409, "ENDPOINT_ALREADY_EXISTS", "type", json!("read_write")),
+        (400, "BODY_INVALID", "type", json!("write_only")),
+        (404, "BRANCH_NOT_FOUND", "branch_id", json!("br-no-such-00000000")),
+        (400, "VALUE_OUT_OF_RANGE", "suspend_timeout_seconds", json!(30)),
+        (400, "COMPUTE_UNITS_INVALID", "autoscaling_limit_max_cu", json!(0.3)),
+        (400, "ENDPOINT_NAME_EMPTY", "name", json!("")),
+    ] {
+        app.refused((status, code), "POST", &endpoints, with(field, value)).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_uri_has_everything_encoded() -> TestResult {
+    let app = App::new()?;
+    let (created, project, main) = app.project().await?;
+    let endpoint = id(&created["endpoints"][0]);
+    let details = &created["connection_uris"][0];
+    let casey = text(&created["roles"][0]["password"]);
+    assert_eq!(
+        details["connection_uri"],
+        format!("postgresql://casey:{casey}@{endpoint}.localhost/neondb?sslmode=require")
+    );
+    assert_eq!(details["connection_parameters"]["pooler_host"], format!("{endpoint}-pooler.localhost"));
+
+    let password = app.role(&main, "we ird/ro%le").await?;
+    let ask = |more: &str| format!("{project}/connection_uri?database_name=neondb&role_name=we%20ird%2Fro%25le{more}");
+    for (more, host) in [
+        ("", endpoint.to_owned()),
+        ("&pooled=True", format!("{endpoint}-pooler")),
+        ("&pooled=false", endpoint.to_owned()),
+    ] {
+        let uri = format!("postgresql://we%20ird%2Fro%25le:{password}@{host}.localhost/neondb?sslmode=require");
+        assert_eq!(app.get(&ask(more)).await?["uri"], uri, "{more}");
+    }
+    for (status, code, path) in [
+        (400, "QUERY_INVALID", format!("{project}/connection_uri")),
+        (400, "QUERY_INVALID", ask("&pooled=maybe")),
+        (404, "ENDPOINT_NOT_FOUND", ask("&endpoint_id=ep-no-such-00000000")),
+        (404, "BRANCH_NOT_FOUND", ask("&branch_id=br-no-such-00000000")),
+        (404, "DATABASE_NOT_FOUND", format!("{project}/connection_uri?database_name=shop&role_name=casey")),
+        (404, "ROLE_NOT_FOUND", format!("{project}/connection_uri?database_name=neondb&role_name=nobody")),
+    ] {
+        app.refused((status, code), "GET", &path, Value::Null).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_branch_is_created_with_the_uri_of_its_endpoint_where_there_is_no_doubt() -> TestResult {
+    let app = App::new()?;
+    let (created, project, main) = app.project().await?;
+    let body = json!({ "endpoints": [{ "type": "read_write" }] });
+    let child = app.ok("POST", &format!("{project}/branches"), body.clone()).await?;
+    let uri = text(&child["connection_uris"][0]["connection_uri"]);
+    assert!(uri.contains(id(&child["endpoints"][0])) && uri.contains(text(&created["roles"][0]["password"])), "{uri}");
+    app.role(&main, "sally").await?;
+    let doubtful = app.ok("POST", &format!("{project}/branches"), body).await?;
+    assert_eq!(doubtful.get("connection_uris"), None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_is_revealed_where_passwords_are_stored_and_nowhere_else() -> TestResult {
+    let app = App::new()?;
+    let (_, _, main) = app.project().await?;
+    let password = app.role(&main, "sally").await?;
+    for method in ["GET", "POST"] {
+        let revealed = app.ok(method, &format!("{main}/roles/sally/reveal_password"), Value::Null).await?;
+        assert_eq!(revealed["password"], password);
+    }
+    let unstored = app.ok("POST", "/projects", json!({ "project": { "store_passwords": false } })).await?;
+    assert_eq!(unstored["project"]["store_passwords"], false);
+    let path = format!(
+        "/projects/{}/branches/{}/roles/casey/reveal_password",
+        id(&unstored["project"]),
+        id(&unstored["branch"])
+    );
+    app.refused((412, "PASSWORDS_NOT_STORED"), "GET", &path, Value::Null).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn system_roles_are_left_out_of_lists_where_that_is_asked_for() -> TestResult {
+    let app = App::with(Default::default(), Options::default().with_hidden_system_roles())?;
+    let (created, project, main) = app.project().await?;
+    assert_eq!(each(&created["roles"], "name"), ["casey"]);
+    assert_eq!(each(&app.get(&format!("{main}/roles")).await?["roles"], "name"), ["casey"]);
+    let (child, _) = app.branch(&project, json!({})).await?;
+    assert_eq!(each(&child["roles"], "name"), ["casey"]);
+    assert_eq!(app.get(&format!("{main}/roles/web_access")).await?["role"]["protected"], true);
+    Ok(())
+}

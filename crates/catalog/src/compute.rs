@@ -1,0 +1,400 @@
+//! Computes, as an executor sees them: what each may have of its branch, and what it lacks.
+//!
+//! A compute's record names the versions of which the compute may have something. That is one version while nothing is
+//! going on. Before an executor applies another, it notes that one besides ([`Catalog::compute_begin`]), and when it is
+//! done only that one is left. So after a crash in between, what either of them had and the branch no longer has is
+//! still known, and taken away.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use offshoot_engine::{BranchId as EngineBranch, Direction, KeyRange, Lsn, NamespaceId, Point, Transaction, Version};
+
+use crate::{
+    catalog::{Catalog, FoundBranch},
+    codec::{BranchRecord, ComputeRecord, DatabaseRecord, LeaseRecord, Marker, Stored, Time, VersionRecord},
+    database::Database,
+    endpoint::{ComputeState, Endpoint},
+    error::Result,
+    id::{BranchId, EndpointId, OperationId, ProjectId},
+    name::{DatabaseName, RoleName},
+    operation::{self, OperationAction, Step},
+    role::Role,
+    tables::{Entries, Source, branch as entries, pair, project, system},
+};
+
+/// How many versions a compute's record names at most. There is one more for each attempt that failed since the last
+/// that succeeded, as far as the branch changed in between.
+const MAX_VERSIONS: usize = 64;
+
+/// What a compute is to be given so that it has what its branch has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComputeChanges {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// Whether all roles and databases of the branch are listed, and not only those that may differ.
+    pub is_whole: bool,
+    /// Roles, and for those that are gone nothing.
+    pub roles: BTreeMap<RoleName, Option<Role>>,
+    /// Databases.
+    pub databases: Vec<DatabaseChange>,
+    /// Operations that are done when this is applied: those that were scheduled when this was read.
+    pub(crate) covers: Vec<OperationId>,
+    version: VersionRecord,
+    /// Whether the compute's record has to be changed before this is applied.
+    is_new: bool,
+}
+
+impl ComputeChanges {
+    /// Whether the compute has it all already, as far as is known.
+    pub fn is_empty(&self) -> bool {
+        self.roles.is_empty() && self.databases.is_empty() && !self.is_new
+    }
+}
+
+/// A database, as it is to be and as it may be on the compute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseChange {
+    /// When the database was created, which tells it from all others of its branch, whatever their names.
+    pub created_at: DateTime<Utc>,
+    /// The database; nothing where it is gone.
+    pub database: Option<Database>,
+    /// The names that it may have on the compute.
+    pub names: BTreeSet<DatabaseName>,
+}
+
+/// An endpoint's compute is another executor's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the executor {holder:?} works on it until {until}")]
+pub struct ComputeLeased {
+    /// Who has it.
+    pub holder: String,
+    /// Until when.
+    pub until: DateTime<Utc>,
+}
+
+impl Catalog {
+    /// Gives an executor, known by its name, the compute of an endpoint to itself for `seconds` from now. Nothing is
+    /// written where it has a third of that left.
+    ///
+    /// Executors that share a store need different names; one that is started again should have the name it had, so that
+    /// it needn't wait for itself.
+    ///
+    /// # Errors
+    ///
+    /// The inner error where another executor has it.
+    pub fn compute_lease(
+        &self,
+        endpoint: &EndpointId,
+        holder: &str,
+        seconds: u32,
+        at: DateTime<Utc>,
+    ) -> Result<Result<(), ComputeLeased>> {
+        let duration = TimeDelta::seconds(seconds.into());
+        if let Some(lease) = load(&mut self.engine().snapshot()?, endpoint)?.lease
+            && lease.holder == holder
+            && lease.until.0 - at > duration / 3
+        {
+            return Ok(Ok(()));
+        }
+        self.commit(|tx| {
+            let record = load(tx, endpoint)?;
+            if let Err(leased) = check_lease(&record, holder, at) {
+                return Ok(Err(leased));
+            }
+            let lease = Some(LeaseRecord { holder: holder.to_owned(), until: Time(at + duration) });
+            put(tx, endpoint, &ComputeRecord { lease, ..record })?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// What an endpoint's compute is to be given; nothing where the endpoint is gone. `is_whole` asks for all that the
+    /// branch has, to compare it with what is there.
+    pub fn compute_changes(
+        &self,
+        project: &ProjectId,
+        branch: &BranchId,
+        endpoint: &EndpointId,
+        is_whole: bool,
+    ) -> Result<Option<ComputeChanges>> {
+        let mut source = self.engine().snapshot()?;
+        let Some(found) = find(&mut source, project, branch, endpoint)? else { return Ok(None) };
+        let head = source.head(found.engine)?;
+        let version = VersionRecord { branch: head.branch().number(), lsn: head.lsn().get() };
+        let record = load(&mut source, endpoint)?;
+        let mut before = Vec::new();
+        for known in &record.versions {
+            before.extend(self.version_of(found.engine.namespace(), known)?);
+        }
+        // What a version had that can't be read any more is found by comparing.
+        let is_whole = is_whole || record.versions.is_empty() || before.len() < record.versions.len();
+        let covers = operation::open_on(&mut source, found.engine.namespace(), branch, endpoint)?;
+        let covers = covers.into_iter().filter(|(_, record)| record.action == OperationAction::ApplyConfig);
+        Ok(Some(ComputeChanges {
+            endpoint: endpoint.clone(),
+            is_whole,
+            roles: role_changes(branch, &before, &head, is_whole)?,
+            databases: database_changes(branch, &before, &head, is_whole)?,
+            covers: covers.map(|(id, _)| id).collect(),
+            is_new: record.versions != [version.clone()],
+            version,
+        }))
+    }
+
+    /// Notes that an executor is about to apply `changes`. Afterwards comes
+    /// [`Outcome::Applied`](crate::Outcome::Applied).
+    ///
+    /// # Errors
+    ///
+    /// The inner error where another executor has the endpoint's compute by now.
+    pub fn compute_begin(
+        &self,
+        changes: &ComputeChanges,
+        holder: &str,
+        at: DateTime<Utc>,
+    ) -> Result<Result<(), ComputeLeased>> {
+        let endpoint = &changes.endpoint;
+        let checked = check_lease(&load(&mut self.engine().snapshot()?, endpoint)?, holder, at);
+        if checked.is_err() || !changes.is_new {
+            return Ok(checked);
+        }
+        self.commit(|tx| {
+            let mut record = load(tx, endpoint)?;
+            if let Err(leased) = check_lease(&record, holder, at) {
+                return Ok(Err(leased));
+            }
+            record.versions.retain(|version| *version != changes.version);
+            // The oldest is what was applied last; of failed attempts the newest matter most.
+            if record.versions.len() >= MAX_VERSIONS {
+                record.versions.remove(1);
+            }
+            record.versions.push(changes.version.clone());
+            put(tx, endpoint, &record)?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// Up to `limit` endpoints that are gone, while their computes aren't yet.
+    pub fn computes_gone(&self, limit: usize) -> Result<Vec<EndpointId>> {
+        let mut source = self.engine().snapshot()?;
+        let (all, ascending) = (KeyRange::ALL, Direction::Ascending);
+        let gone = system::GONE_COMPUTES.list(&mut source, NamespaceId::SYSTEM, all, ascending, limit)?;
+        gone.into_iter().map(|(key, Marker {})| endpoint_id(&key)).collect()
+    }
+
+    /// Notes that the computes of endpoints are gone, too.
+    pub fn computes_forget(&self, endpoints: &[EndpointId]) -> Result<()> {
+        self.commit(|tx| {
+            endpoints.iter().try_for_each(|endpoint| {
+                system::GONE_COMPUTES.delete(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())
+            })
+        })
+    }
+
+    /// All endpoints whose computes are to run.
+    pub fn computes_active(&self) -> Result<Vec<Endpoint>> {
+        let mut source = self.engine().snapshot()?;
+        let ids = system::ENDPOINT_IDS.all(&mut source, NamespaceId::SYSTEM, b"")?;
+        let mut active = Vec::new();
+        for (key, place) in ids {
+            let endpoint = load_endpoint(&mut source, &place.project, &place.branch, &endpoint_id(&key)?)?;
+            active.extend(endpoint.filter(|endpoint| endpoint.state == ComputeState::Active));
+        }
+        Ok(active)
+    }
+
+    /// An endpoint by its id alone; nothing where there is none.
+    pub fn compute_endpoint(&self, endpoint: &EndpointId) -> Result<Option<Endpoint>> {
+        let mut source = self.engine().snapshot()?;
+        let place = system::ENDPOINT_IDS.get(&mut source, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
+        let Some(place) = place else { return Ok(None) };
+        load_endpoint(&mut source, &place.project, &place.branch, endpoint)
+    }
+
+    /// Schedules that the computes of endpoints are suspended, as nobody used them for a while; those with other
+    /// operations before them are left alone, for their computes are in use.
+    pub fn computes_suspend(&self, endpoints: &[EndpointId]) -> Result<()> {
+        endpoints.iter().try_for_each(|endpoint| self.compute_schedule(endpoint, OperationAction::SuspendCompute))
+    }
+
+    /// Schedules that the computes of endpoints are started, as they are to run and don't; those with other operations
+    /// before them are left to these.
+    pub fn computes_restart(&self, endpoints: &[EndpointId]) -> Result<()> {
+        endpoints.iter().try_for_each(|endpoint| self.compute_schedule(endpoint, OperationAction::StartCompute))
+    }
+
+    fn compute_schedule(&self, endpoint: &EndpointId, action: OperationAction) -> Result<()> {
+        self.commit(|tx| {
+            let place = system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
+            let Some(place) = place else { return Ok(()) };
+            let Some(found) = find(tx, &place.project, &place.branch, endpoint)? else { return Ok(()) };
+            let namespace = found.engine.namespace();
+            let key = pair(place.branch.as_str(), endpoint.as_str());
+            let is_active =
+                project::ENDPOINTS.get(tx, namespace, &key)?.is_some_and(|record| record.state == ComputeState::Active);
+            if !is_active || !operation::open_on(tx, namespace, &place.branch, endpoint)?.is_empty() {
+                return Ok(());
+            }
+            let step = Step { action, branch: place.branch.clone(), endpoint: Some(endpoint.clone()) };
+            operation::schedule(tx, self.entropy(), (&place.project, namespace), vec![step])?;
+            Ok(())
+        })
+    }
+
+    /// A version that a compute may have something of; nothing where it can't be read any more.
+    fn version_of(&self, namespace: NamespaceId, version: &VersionRecord) -> Result<Option<Version>> {
+        let branch = EngineBranch::new(namespace, version.branch);
+        match self.engine().version(branch, Point::Lsn(Lsn::new(version.lsn))) {
+            Ok(version) => Ok(Some(version)),
+            Err(offshoot_engine::Error::BranchNotFound(_) | offshoot_engine::Error::LsnOutsideHistory { .. }) => {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Notes that a compute has what `changes` say, and nothing else.
+pub(crate) fn note_applied(tx: &mut Transaction<'_>, changes: &ComputeChanges) -> Result<()> {
+    let endpoint = changes.endpoint.as_str().as_bytes();
+    if system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, endpoint)?.is_none() {
+        return Ok(());
+    }
+    let record = load(tx, &changes.endpoint)?;
+    let versions = vec![changes.version.clone()];
+    if record.versions == versions {
+        return Ok(());
+    }
+    put(tx, &changes.endpoint, &ComputeRecord { versions, ..record })
+}
+
+/// Forgets what the compute of an endpoint had, as the endpoint goes, and notes that the compute has to go.
+pub(crate) fn remove(tx: &mut Transaction<'_>, endpoint: &EndpointId) -> Result<()> {
+    let key = endpoint.as_str().as_bytes();
+    system::COMPUTES.delete(tx, NamespaceId::SYSTEM, key)?;
+    system::GONE_COMPUTES.put(tx, NamespaceId::SYSTEM, key, &Marker {})
+}
+
+fn load(source: &mut impl Source, endpoint: &EndpointId) -> Result<ComputeRecord> {
+    let record = system::COMPUTES.get(source, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
+    Ok(record.unwrap_or(ComputeRecord { versions: Vec::new(), lease: None }))
+}
+
+fn put(tx: &mut Transaction<'_>, endpoint: &EndpointId, record: &ComputeRecord) -> Result<()> {
+    system::COMPUTES.put(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes(), record)
+}
+
+fn check_lease(record: &ComputeRecord, holder: &str, at: DateTime<Utc>) -> Result<(), ComputeLeased> {
+    match &record.lease {
+        Some(lease) if lease.holder != holder && lease.until.0 > at => {
+            Err(ComputeLeased { holder: lease.holder.clone(), until: lease.until.0 })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The branch of an endpoint, if both are there.
+fn find(
+    source: &mut impl Source,
+    project: &ProjectId,
+    branch: &BranchId,
+    endpoint: &EndpointId,
+) -> Result<Option<FoundBranch>> {
+    let Some(found) = system::PROJECTS.get(source, NamespaceId::SYSTEM, project.as_str().as_bytes())? else {
+        return Ok(None);
+    };
+    let namespace = NamespaceId::new(found.namespace);
+    let key = pair(branch.as_str(), endpoint.as_str());
+    if project::ENDPOINTS.get(source, namespace, &key)?.is_none() {
+        return Ok(None);
+    }
+    let record = project::BRANCHES.get(source, namespace, branch.as_str().as_bytes())?;
+    let found = |record: BranchRecord| FoundBranch {
+        id: branch.clone(),
+        engine: EngineBranch::new(namespace, record.number),
+        record,
+    };
+    Ok(record.map(found))
+}
+
+fn load_endpoint(
+    source: &mut impl Source,
+    project: &ProjectId,
+    branch: &BranchId,
+    endpoint: &EndpointId,
+) -> Result<Option<Endpoint>> {
+    let Some(found) = system::PROJECTS.get(source, NamespaceId::SYSTEM, project.as_str().as_bytes())? else {
+        return Ok(None);
+    };
+    let key = pair(branch.as_str(), endpoint.as_str());
+    let record = project::ENDPOINTS.get(source, NamespaceId::new(found.namespace), &key)?;
+    Ok(record.map(|record| Endpoint::from_record(endpoint.clone(), project, branch, &record)))
+}
+
+fn endpoint_id(key: &[u8]) -> Result<EndpointId> {
+    let id = std::str::from_utf8(key).ok().and_then(|text| text.parse().ok());
+    id.ok_or_else(|| system::GONE_COMPUTES.corrupt_key(key, "its key is not an endpoint's id"))
+}
+
+/// The roles that differ between any of `before` and `after`, or all of them.
+fn role_changes(
+    branch: &BranchId,
+    before: &[Version],
+    after: &Version,
+    is_whole: bool,
+) -> Result<BTreeMap<RoleName, Option<Role>>> {
+    let mut changes = BTreeMap::new();
+    for key in differing(&entries::ROLES, before, after, is_whole)? {
+        let name = RoleName::new(key.as_str()).map_err(|error| entries::ROLES.corrupt_key(&key, error))?;
+        let record = entries::ROLES.at(after, key.as_bytes())?;
+        let role = record.map(|record| Role::from_record(branch, name.clone(), record));
+        changes.insert(name, role);
+    }
+    Ok(changes)
+}
+
+/// The databases that differ between any of `before` and `after`, or all of them, in the order of creation.
+fn database_changes(
+    branch: &BranchId,
+    before: &[Version],
+    after: &Version,
+    is_whole: bool,
+) -> Result<Vec<DatabaseChange>> {
+    let mut changes: BTreeMap<Time, DatabaseChange> = BTreeMap::new();
+    for key in differing(&entries::DATABASES, before, after, is_whole)? {
+        let name = DatabaseName::new(key.as_str()).map_err(|error| entries::DATABASES.corrupt_key(&key, error))?;
+        for version in before {
+            if let Some(record) = entries::DATABASES.at(version, key.as_bytes())? {
+                change_of(&mut changes, &record).names.insert(name.clone());
+            }
+        }
+        if let Some(record) = entries::DATABASES.at(after, key.as_bytes())? {
+            let change = change_of(&mut changes, &record);
+            change.database = Some(Database::from_record(branch, name, record));
+        }
+    }
+    Ok(changes.into_values().collect())
+}
+
+fn change_of<'a>(changes: &'a mut BTreeMap<Time, DatabaseChange>, record: &DatabaseRecord) -> &'a mut DatabaseChange {
+    let created_at = record.created_at;
+    let new = || DatabaseChange { created_at: created_at.0, database: None, names: BTreeSet::new() };
+    changes.entry(created_at).or_insert_with(new)
+}
+
+/// The keys whose records differ between any of `before` and `after`, or all that are in any of them.
+fn differing<R: Stored>(
+    part: &Entries<R>,
+    before: &[Version],
+    after: &Version,
+    is_whole: bool,
+) -> Result<BTreeSet<String>> {
+    let mut keys = BTreeSet::new();
+    for version in before {
+        keys.extend(part.differing(version, after)?);
+    }
+    if is_whole {
+        keys.extend(part.keys(after)?);
+    }
+    Ok(keys)
+}

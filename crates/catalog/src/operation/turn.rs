@@ -1,0 +1,77 @@
+//! Whether an operation whose turn it is is still worth doing.
+
+use offshoot_engine::NamespaceId;
+
+use super::{DueOperation, OperationAction, open_on};
+use crate::{
+    catalog::Catalog,
+    codec::OperationRecord,
+    endpoint::ComputeState,
+    error::Result,
+    id::{EndpointId, OperationId},
+    tables::{Source, pair, project, system},
+};
+
+/// What is to become of an operation whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is to be done.
+    Do,
+    /// There is nothing to do.
+    Skip,
+    /// A newer operation undoes it.
+    Cancel,
+}
+
+impl Catalog {
+    /// Looks at what else is scheduled on the operation's endpoint, and says whether to do it.
+    ///
+    /// A compute isn't started where it is to be suspended after. One that was started just to apply something isn't
+    /// suspended where it is to run anyway, or where a later operation needs it again.
+    pub fn operation_turn(&self, due: &DueOperation) -> Result<Turn> {
+        let operation = &due.operation;
+        let (Some(branch), Some(endpoint)) = (&operation.branch, &operation.endpoint) else { return Ok(Turn::Do) };
+        let mut source = self.engine().snapshot()?;
+        let found = system::PROJECTS.get(&mut source, NamespaceId::SYSTEM, due.project.as_str().as_bytes())?;
+        let Some(found) = found else { return Ok(Turn::Cancel) };
+        let namespace = NamespaceId::new(found.namespace);
+        let mut later = open_on(&mut source, namespace, branch, endpoint)?;
+        later.retain(|(id, _)| *id > operation.id);
+        match operation.action {
+            OperationAction::StartCompute => {
+                for (id, record) in later {
+                    let is_suspend = record.action == OperationAction::SuspendCompute;
+                    if is_suspend && !follows_apply(&mut source, namespace, id, endpoint)? {
+                        return Ok(Turn::Cancel);
+                    }
+                }
+                Ok(Turn::Do)
+            }
+            OperationAction::SuspendCompute if follows_apply(&mut source, namespace, operation.id, endpoint)? => {
+                let key = pair(branch.as_str(), endpoint.as_str());
+                let record = project::ENDPOINTS.get(&mut source, namespace, &key)?;
+                let is_active = record.is_some_and(|record| record.state == ComputeState::Active);
+                let is_needed = is_active || later.iter().any(|(_, record)| needs_compute(record));
+                Ok(if is_needed { Turn::Skip } else { Turn::Do })
+            }
+            _ => Ok(Turn::Do),
+        }
+    }
+}
+
+/// Whether an operation suspends a compute that was started for the same request to apply something.
+fn follows_apply(
+    source: &mut impl Source,
+    namespace: NamespaceId,
+    id: OperationId,
+    endpoint: &EndpointId,
+) -> Result<bool> {
+    let requested = project::OPERATIONS.all(source, namespace, &id.as_bytes()[..OperationId::COMMIT_BYTES])?;
+    Ok(requested
+        .iter()
+        .any(|(_, record)| record.action == OperationAction::ApplyConfig && record.endpoint.as_ref() == Some(endpoint)))
+}
+
+fn needs_compute(record: &OperationRecord) -> bool {
+    matches!(record.action, OperationAction::StartCompute | OperationAction::ApplyConfig)
+}
