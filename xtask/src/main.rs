@@ -4,6 +4,7 @@
 
 mod bars;
 mod console;
+mod fuzz;
 mod needs;
 mod run;
 mod test;
@@ -15,6 +16,8 @@ usage: cargo xtask COMMAND
 
   test [ARGS]   gets what the tests need, or names it, then runs them all (ARGS go to `cargo test`)
   bars [ARGS]   measures the speed bars in release mode; fails when one is missed
+  fuzz [SECONDS] [TARGETS]
+                runs the fuzz targets, each for a minute unless said otherwise; fails when one finds something
   blocking      measures how long the console's pages block with 5,000 branches; fails when it is too long
   screenshots   takes the pictures of docs/console";
 
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_deref() {
         Some("test") => test::run(&rest),
         Some("bars") => bars::run(&rest),
+        Some("fuzz") => fuzz::run(&rest),
         Some("blocking") => console::blocking(),
         Some("screenshots") => console::screenshots(),
         Some("help" | "--help" | "-h") => {

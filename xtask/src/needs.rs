@@ -43,6 +43,12 @@ pub(crate) fn all() -> Vec<Need> {
         },
         node(),
         Need {
+            name: "PostgreSQL 14 or newer: initdb, postgres and psql",
+            advice: "is what roles are made true in; on Debian: apt-get install postgresql",
+            look: postgres_is_there,
+            install: Some(|| apt::install(&["postgresql"])),
+        },
+        Need {
             name: "the API's clients",
             advice: "are tested against the server; to install them: npm ci --ignore-scripts, in tests/clients",
             look: || npm::is_installed("tests/clients"),
@@ -129,6 +135,15 @@ impl Need {
 /// The program that shows the console.
 fn browser() -> String {
     std::env::var("OFFSHOOT_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".into())
+}
+
+/// Whether PostgreSQL's programs are on the search path, or where packages put those that aren't.
+fn postgres_is_there() -> bool {
+    let packaged = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(Result::ok);
+    let packaged = packaged.map(|version| format!("{}/bin/", version.path().display()));
+    let mut dirs = packaged.chain([String::new()]);
+    let server = dirs.any(|dir| answers(&format!("{dir}initdb")) && answers(&format!("{dir}postgres")));
+    server && answers("psql")
 }
 
 /// Whether a program can be run.

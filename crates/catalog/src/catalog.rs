@@ -1,6 +1,6 @@
 //! The catalog itself, and how its parts read and commit.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use offshoot_engine::{BranchId as EngineBranch, Engine, NamespaceId, Transaction};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -21,6 +21,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Options {
     entropy: Arc<dyn Entropy>,
+    compute_ports: Option<RangeInclusive<u16>>,
     password_keys: Arc<PasswordKeys>,
     pub(crate) forbids_stored_passwords: bool,
     pub(crate) hides_system_roles: bool,
@@ -35,6 +36,7 @@ impl Default for Options {
             password_keys: Arc::new(PasswordKeys::none()),
             forbids_stored_passwords: false,
             hides_system_roles: false,
+            compute_ports: None,
             pg_versions: (14..=18).collect(),
         }
     }
@@ -45,6 +47,13 @@ impl Options {
     #[must_use]
     pub fn with_entropy(mut self, entropy: impl Entropy) -> Self {
         self.entropy = Arc::new(entropy);
+        self
+    }
+
+    /// The ports of which each endpoint gets one, where computes are on one machine. Without them endpoints have none.
+    #[must_use]
+    pub fn with_compute_ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.compute_ports = Some(ports);
         self
     }
 
@@ -168,6 +177,10 @@ impl Catalog {
 
     pub(crate) fn entropy(&self) -> &dyn Entropy {
         self.shared.options.entropy.as_ref()
+    }
+
+    pub(crate) fn compute_ports(&self) -> Option<RangeInclusive<u16>> {
+        self.shared.options.compute_ports.clone()
     }
 
     /// Commits what `body` does; `body` may run several times.

@@ -205,6 +205,16 @@ records! {
     /// When an operation that failed is tried again.
     RetryRecord(1) { at: Time }
 
+    /// What came of taking over roles of a server.
+    RoleSyncRecord(1) { taken: Vec<RoleName>, taken_count: u32, left: Vec<LeftRoleRecord>, left_count: u32 }
+    /// A role that was not taken over; a part of [`RoleSyncRecord`].
+    LeftRoleRecord(1) { name: String, reason: String }
+
+    /// Whose a port is.
+    PortRecord(1) { endpoint: EndpointId }
+    /// Where an endpoint's compute listens.
+    EndpointPortRecord(1) { port: u16 }
+
     /// What an endpoint's compute may have of its branch, and which executor works on it.
     ComputeRecord(1) { versions: Vec<VersionRecord>, lease: Option<LeaseRecord> }
     /// A version of a branch; a part of [`ComputeRecord`].

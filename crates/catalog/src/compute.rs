@@ -1,6 +1,6 @@
 //! Computes, as an executor sees them: what each may have of its branch, and what it lacks.
 //!
-//! A compute's record names the versions of which the compute may have something. That is one version while nothing is
+//! A compute's record names the versions of which the compute may have something, and pins keep these readable. That is one version while nothing is
 //! going on. Before an executor applies another, it notes that one besides ([`Catalog::compute_begin`]), and when it is
 //! done only that one is left. So after a crash in between, what either of them had and the branch no longer has is
 //! still known, and taken away.
@@ -8,13 +8,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use offshoot_engine::{BranchId as EngineBranch, Direction, KeyRange, Lsn, NamespaceId, Point, Transaction, Version};
+use offshoot_engine::{BranchId as EngineBranch, Direction, KeyRange, NamespaceId, Transaction, Version};
 
 use crate::{
     catalog::{Catalog, FoundBranch},
-    codec::{BranchRecord, ComputeRecord, DatabaseRecord, LeaseRecord, Marker, Stored, Time, VersionRecord},
+    codec::{
+        BranchRecord, ComputeRecord, DatabaseRecord, EndpointIdRecord, EndpointPortRecord, LeaseRecord, Marker,
+        PortRecord, Stored, Time, VersionRecord,
+    },
     database::Database,
     endpoint::{ComputeState, Endpoint},
+    entropy::draw_bytes,
     error::Result,
     id::{BranchId, EndpointId, OperationId, ProjectId},
     name::{DatabaseName, RoleName},
@@ -27,8 +31,11 @@ use crate::{
 /// that succeeded, as far as the branch changed in between.
 const MAX_VERSIONS: usize = 64;
 
+/// For how many endpoints one commit schedules something.
+const BATCH: usize = 256;
+
 /// What a compute is to be given so that it has what its branch has.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ComputeChanges {
     /// The endpoint.
     pub endpoint: EndpointId,
@@ -41,6 +48,7 @@ pub struct ComputeChanges {
     /// Operations that are done when this is applied: those that were scheduled when this was read.
     pub(crate) covers: Vec<OperationId>,
     version: VersionRecord,
+    head: Version,
     /// Whether the compute's record has to be changed before this is applied.
     is_new: bool,
 }
@@ -124,7 +132,8 @@ impl Catalog {
         let record = load(&mut source, endpoint)?;
         let mut before = Vec::new();
         for known in &record.versions {
-            before.extend(self.version_of(found.engine.namespace(), known)?);
+            // One that isn't pinned any more was taken back by the deletion of a namespace; then the branch is gone, too.
+            before.extend(source.pinned(found.engine.namespace(), &pin_name(endpoint, known))?);
         }
         // What a version had that can't be read any more is found by comparing.
         let is_whole = is_whole || record.versions.is_empty() || before.len() < record.versions.len();
@@ -138,6 +147,7 @@ impl Catalog {
             covers: covers.map(|(id, _)| id).collect(),
             is_new: record.versions != [version.clone()],
             version,
+            head,
         }))
     }
 
@@ -166,9 +176,11 @@ impl Catalog {
             record.versions.retain(|version| *version != changes.version);
             // The oldest is what was applied last; of failed attempts the newest matter most.
             if record.versions.len() >= MAX_VERSIONS {
-                record.versions.remove(1);
+                let forgotten = record.versions.remove(1);
+                tx.unpin(changes.head.branch().namespace(), &pin_name(endpoint, &forgotten))?;
             }
             record.versions.push(changes.version.clone());
+            tx.pin_version(&pin_name(endpoint, &changes.version), &changes.head)?;
             put(tx, endpoint, &record)?;
             Ok(Ok(()))
         })
@@ -211,47 +223,77 @@ impl Catalog {
         load_endpoint(&mut source, &place.project, &place.branch, endpoint)
     }
 
-    /// Schedules that the computes of endpoints are suspended, as nobody used them for a while; those with other
-    /// operations before them are left alone, for their computes are in use.
+    /// Schedules that the computes of endpoints are suspended, as nobody used them for a while. Those that aren't to run
+    /// and those with operations before them are left alone.
     pub fn computes_suspend(&self, endpoints: &[EndpointId]) -> Result<()> {
-        endpoints.iter().try_for_each(|endpoint| self.compute_schedule(endpoint, OperationAction::SuspendCompute))
+        self.computes_schedule(endpoints, OperationAction::SuspendCompute)
     }
 
-    /// Schedules that the computes of endpoints are started, as they are to run and don't; those with other operations
-    /// before them are left to these.
+    /// Schedules that the computes of endpoints are started, as they don't run. Those that aren't to run and those with
+    /// operations before them are left alone.
     pub fn computes_restart(&self, endpoints: &[EndpointId]) -> Result<()> {
-        endpoints.iter().try_for_each(|endpoint| self.compute_schedule(endpoint, OperationAction::StartCompute))
+        self.computes_schedule(endpoints, OperationAction::StartCompute)
     }
 
-    fn compute_schedule(&self, endpoint: &EndpointId, action: OperationAction) -> Result<()> {
-        self.commit(|tx| {
-            let place = system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
-            let Some(place) = place else { return Ok(()) };
-            let Some(found) = find(tx, &place.project, &place.branch, endpoint)? else { return Ok(()) };
-            let namespace = found.engine.namespace();
-            let key = pair(place.branch.as_str(), endpoint.as_str());
-            let is_active =
-                project::ENDPOINTS.get(tx, namespace, &key)?.is_some_and(|record| record.state == ComputeState::Active);
-            if !is_active || !operation::open_on(tx, namespace, &place.branch, endpoint)?.is_empty() {
-                return Ok(());
-            }
-            let step = Step { action, branch: place.branch.clone(), endpoint: Some(endpoint.clone()) };
-            operation::schedule(tx, self.entropy(), (&place.project, namespace), vec![step])?;
-            Ok(())
-        })
+    fn computes_schedule(&self, endpoints: &[EndpointId], action: OperationAction) -> Result<()> {
+        for batch in endpoints.chunks(BATCH) {
+            self.commit(|tx| batch.iter().try_for_each(|endpoint| self.compute_schedule(tx, endpoint, action)))?;
+        }
+        Ok(())
     }
 
-    /// A version that a compute may have something of; nothing where it can't be read any more.
-    fn version_of(&self, namespace: NamespaceId, version: &VersionRecord) -> Result<Option<Version>> {
-        let branch = EngineBranch::new(namespace, version.branch);
-        match self.engine().version(branch, Point::Lsn(Lsn::new(version.lsn))) {
-            Ok(version) => Ok(Some(version)),
-            Err(offshoot_engine::Error::BranchNotFound(_) | offshoot_engine::Error::LsnOutsideHistory { .. }) => {
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
+    fn compute_schedule(&self, tx: &mut Transaction<'_>, endpoint: &EndpointId, action: OperationAction) -> Result<()> {
+        let place = system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
+        let Some(EndpointIdRecord { project, branch }) = place else { return Ok(()) };
+        let Some(found) = load_endpoint(tx, &project, &branch, endpoint)? else { return Ok(()) };
+        let Some(of) = find(tx, &project, &branch, endpoint)? else { return Ok(()) };
+        let namespace = of.engine.namespace();
+        if found.state != ComputeState::Active || !operation::open_on(tx, namespace, &branch, endpoint)?.is_empty() {
+            return Ok(());
+        }
+        let step = Step { action, branch, endpoint: Some(endpoint.clone()) };
+        operation::schedule(tx, self.entropy(), (&project, namespace), vec![step])?;
+        Ok(())
+    }
+
+    /// The port of an endpoint's compute, which it gets now where it has none; nothing where the catalog has no ports
+    /// to give, or none left, or no such endpoint.
+    pub fn compute_port(&self, endpoint: &EndpointId) -> Result<Option<u16>> {
+        match port(&mut self.engine().snapshot()?, endpoint)? {
+            Some(port) => Ok(Some(port)),
+            None => self.commit(|tx| {
+                let is_there =
+                    system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?.is_some();
+                if is_there { self.port_draw(tx, endpoint) } else { Ok(None) }
+            }),
         }
     }
+
+    /// Gives an endpoint a port, unless it has one.
+    pub(crate) fn port_draw(&self, tx: &mut Transaction<'_>, endpoint: &EndpointId) -> Result<Option<u16>> {
+        let Some(range) = self.compute_ports() else { return Ok(None) };
+        if let Some(port) = port(tx, endpoint)? {
+            return Ok(Some(port));
+        }
+        let drawn = u16::from_be_bytes(draw_bytes(self.entropy())?);
+        let first = range.start().saturating_add(drawn % u16::try_from(range.len()).unwrap_or(u16::MAX).max(1));
+        // From a place anywhere in the range to its end, and on from its beginning.
+        for port in (first..=*range.end()).chain(*range.start()..first) {
+            let key = port.to_be_bytes();
+            if system::PORTS.get(tx, NamespaceId::SYSTEM, &key)?.is_none() {
+                system::PORTS.put(tx, NamespaceId::SYSTEM, &key, &PortRecord { endpoint: endpoint.clone() })?;
+                let record = EndpointPortRecord { port };
+                system::ENDPOINT_PORTS.put(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes(), &record)?;
+                return Ok(Some(port));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The name of the pin that keeps a version readable of which a compute may have something.
+fn pin_name(endpoint: &EndpointId, version: &VersionRecord) -> Vec<u8> {
+    format!("compute/{endpoint}/{}/{}", version.branch, version.lsn).into_bytes()
 }
 
 /// Notes that a compute has what `changes` say, and nothing else.
@@ -265,14 +307,30 @@ pub(crate) fn note_applied(tx: &mut Transaction<'_>, changes: &ComputeChanges) -
     if record.versions == versions {
         return Ok(());
     }
+    for past in record.versions.iter().filter(|past| **past != changes.version) {
+        tx.unpin(changes.head.branch().namespace(), &pin_name(&changes.endpoint, past))?;
+    }
     put(tx, &changes.endpoint, &ComputeRecord { versions, ..record })
 }
 
 /// Forgets what the compute of an endpoint had, as the endpoint goes, and notes that the compute has to go.
-pub(crate) fn remove(tx: &mut Transaction<'_>, endpoint: &EndpointId) -> Result<()> {
+pub(crate) fn remove(tx: &mut Transaction<'_>, namespace: NamespaceId, endpoint: &EndpointId) -> Result<()> {
+    for version in load(tx, endpoint)?.versions {
+        tx.unpin(namespace, &pin_name(endpoint, &version))?;
+    }
     let key = endpoint.as_str().as_bytes();
+    if let Some(port) = port(tx, endpoint)? {
+        system::PORTS.delete(tx, NamespaceId::SYSTEM, &port.to_be_bytes())?;
+        system::ENDPOINT_PORTS.delete(tx, NamespaceId::SYSTEM, key)?;
+    }
     system::COMPUTES.delete(tx, NamespaceId::SYSTEM, key)?;
     system::GONE_COMPUTES.put(tx, NamespaceId::SYSTEM, key, &Marker {})
+}
+
+/// The port of an endpoint's compute, if it has one.
+pub(crate) fn port(source: &mut impl Source, endpoint: &EndpointId) -> Result<Option<u16>> {
+    let record = system::ENDPOINT_PORTS.get(source, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
+    Ok(record.map(|record| record.port))
 }
 
 fn load(source: &mut impl Source, endpoint: &EndpointId) -> Result<ComputeRecord> {

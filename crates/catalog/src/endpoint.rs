@@ -215,7 +215,7 @@ pub(crate) fn of_project(source: &mut impl Source, project: &FoundProject) -> Re
 pub(crate) fn remove(tx: &mut Transaction<'_>, namespace: NamespaceId, endpoint: &Endpoint) -> Result<()> {
     project::ENDPOINTS.delete(tx, namespace, &pair(endpoint.branch.as_str(), endpoint.id.as_str()))?;
     system::ENDPOINT_IDS.delete(tx, NamespaceId::SYSTEM, endpoint.id.as_str().as_bytes())?;
-    compute::remove(tx, &endpoint.id)
+    compute::remove(tx, namespace, &endpoint.id)
 }
 
 /// Lets all endpoints of a branch serve another one.

@@ -136,6 +136,12 @@ pub enum Error {
         /// The branch.
         id: BranchId,
     },
+    /// The branch has no compute of which roles could be taken over.
+    #[error("branch {id} has no read-write endpoint that is enabled; create or enable one first")]
+    BranchHasNoCompute {
+        /// The branch.
+        id: BranchId,
+    },
     /// A protected branch can't be deleted, restored or reset.
     #[error("branch {id} is protected and cannot be deleted, restored or reset; lift its protection first")]
     BranchIsProtected {
@@ -420,6 +426,7 @@ impl Error {
             | Self::EndpointAlreadyExists => Kind::Conflict,
             Self::ProjectHasProtectedBranch { .. }
             | Self::BranchIsDefault { .. }
+            | Self::BranchHasNoCompute { .. }
             | Self::BranchIsProtected { .. }
             | Self::BranchHasChildren { .. }
             | Self::RoleProtected { .. }
@@ -461,6 +468,7 @@ impl Error {
             Self::BranchNotFound { .. } => "BRANCH_NOT_FOUND",
             Self::BranchAlreadyExists { .. } => "BRANCH_ALREADY_EXISTS",
             Self::BranchIsDefault { .. } => "BRANCH_IS_DEFAULT",
+            Self::BranchHasNoCompute { .. } => "BRANCH_HAS_NO_COMPUTE",
             Self::BranchIsProtected { .. } => "BRANCH_IS_PROTECTED",
             Self::BranchHasChildren { .. } => "BRANCH_HAS_CHILDREN",
             Self::LsnOutsideHistory { .. } | Self::TimeOutsideHistory { .. } => "POINT_OUTSIDE_HISTORY",
@@ -516,6 +524,7 @@ impl Error {
         "BRANCH_CANNOT_EXPIRE",
         "BRANCH_EXPIRES",
         "BRANCH_HAS_CHILDREN",
+        "BRANCH_HAS_NO_COMPUTE",
         "BRANCH_IS_DEFAULT",
         "BRANCH_IS_PROTECTED",
         "BRANCH_NAME_EMPTY",

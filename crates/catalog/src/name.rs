@@ -229,6 +229,11 @@ impl RoleName {
         Self("web_access".to_owned())
     }
 
+    /// The group whose members the roles of branches are, unless an operator names another.
+    pub fn neon_superuser() -> Self {
+        Self("neon_superuser".to_owned())
+    }
+
     /// Refuses names that nobody may create.
     pub(crate) fn check_not_reserved(&self) -> Result<(), NameError> {
         let reserved = RESERVED_ROLES.contains(&self.as_str())

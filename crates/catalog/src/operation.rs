@@ -39,6 +39,8 @@ pub enum OperationAction {
     SuspendCompute,
     /// Removes the storage of a branch.
     DeleteTimeline,
+    /// Makes roles that a compute has and its branch doesn't roles of the branch; starts the compute where it is idle.
+    SyncRoles,
 }
 
 impl fmt::Display for OperationAction {
@@ -50,6 +52,7 @@ impl fmt::Display for OperationAction {
             Self::ApplyConfig => "apply_config",
             Self::SuspendCompute => "suspend_compute",
             Self::DeleteTimeline => "delete_timeline",
+            Self::SyncRoles => "sync_dbs_and_roles_from_compute",
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Projects: what an account keeps apart.
 
-use std::ops::Bound;
+use std::{ops::Bound, time::Duration};
 
 use chrono::{DateTime, Utc};
 use offshoot_engine::{BranchId as EngineBranch, Direction, KeyRange, NamespaceId, Transaction};
@@ -122,6 +122,11 @@ fn check_retention(seconds: Option<u32>) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// For how long the engine keeps what was overwritten.
+fn window(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
 }
 
 /// What is to be another way about a project; the rest stays as it is.
@@ -290,6 +295,7 @@ impl Catalog {
             }
             if let Some(seconds) = update.history_retention_seconds {
                 record.history_retention_seconds = seconds;
+                tx.set_retention(NamespaceId::new(record.namespace), Some(window(seconds)))?;
             }
             if let Some(settings) = &update.settings {
                 record.settings = record.settings.merged(settings)?;
@@ -358,13 +364,15 @@ impl Catalog {
             |id: &ProjectId| Ok(system::PROJECTS.get(tx, NamespaceId::SYSTEM, id.as_str().as_bytes())?.is_some());
         let id = draw_free(|| Ok(ProjectId::draw(self.entropy())?), taken)?;
         let namespace = tx.create_namespace()?;
+        let retention = new.history_retention_seconds.unwrap_or(86_400);
+        tx.set_retention(namespace, Some(window(retention)))?;
         let root = tx.create_branch(namespace)?;
         let record = ProjectRecord {
             account,
             namespace: namespace.get(),
             name: new.name.clone().unwrap_or_else(|| ProjectName::from(&id)),
             pg_version,
-            history_retention_seconds: new.history_retention_seconds.unwrap_or(86_400),
+            history_retention_seconds: retention,
             default_branch: self.branch_draw(tx, namespace)?,
             created_at: now(tx),
             updated_at: now(tx),

@@ -31,6 +31,13 @@ impl ScramVerifier {
         Self(format!("{MECHANISM}${ITERATIONS}:{}${}:{}", encode(&salt), encode(&stored_key), encode(&server_key)))
     }
 
+    /// Whether this is what it says of a password.
+    #[cfg(test)]
+    pub(crate) fn accepts(&self, password: &SecretString) -> bool {
+        let salt = self.0.split(['$', ':']).nth(2).and_then(|salt| BASE64_STANDARD.decode(salt).ok());
+        salt.and_then(|salt| salt.try_into().ok()).is_some_and(|salt| Self::compute(password, salt) == *self)
+    }
+
     /// The verifier's text, for a server that is to know it.
     pub fn expose(&self) -> &str {
         &self.0

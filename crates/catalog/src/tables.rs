@@ -3,10 +3,7 @@
 //! The key of each table stands next to it. Numbers in keys are big-endian, so that they sort; texts that are followed
 //! by something end with a NUL, which no id and no name contains.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    marker::PhantomData,
-};
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -49,6 +46,10 @@ pub(crate) mod system {
     pub(crate) const OPEN_OPERATIONS: Records<OpenOperationRecord> = Records::new("open_operations");
     /// Operation id: when an operation that failed is tried again.
     pub(crate) const RETRIES: Records<RetryRecord> = Records::new("retries");
+    /// Port: whose it is.
+    pub(crate) const PORTS: Records<PortRecord> = Records::new("ports");
+    /// Endpoint id: the port of its compute.
+    pub(crate) const ENDPOINT_PORTS: Records<EndpointPortRecord> = Records::new("endpoint_ports");
     /// Endpoint id: what its compute may have of its branch.
     pub(crate) const COMPUTES: Records<ComputeRecord> = Records::new("computes");
     /// Endpoint id: endpoints that are gone, whose computes aren't yet.
@@ -75,6 +76,8 @@ pub(crate) mod project {
     pub(crate) const ENDPOINTS: Records<EndpointRecord> = Records::new("endpoints");
     /// Operation id, which sorts by creation.
     pub(crate) const OPERATIONS: Records<OperationRecord> = Records::new("operations");
+    /// Operation id: what came of taking over roles.
+    pub(crate) const ROLE_SYNCS: Records<RoleSyncRecord> = Records::new("role_syncs");
     /// Branch id, NUL, operation id: the operations of a branch that aren't finished.
     pub(crate) const BRANCH_OPERATIONS: Records<Marker> = Records::new("branch_operations");
 }
@@ -291,13 +294,8 @@ impl<R: Stored> Entries<R> {
 
     /// The text of the keys whose records differ between two versions.
     pub(crate) fn differing(&self, before: &Version, after: &Version) -> Result<Vec<String>> {
-        let range = KeyRange::prefix(&self.key(b""));
-        let read = |version: &Version| {
-            version.range(range.clone(), Direction::Ascending).collect::<Result<BTreeMap<_, _>, _>>()
-        };
-        let (before, after) = (read(before)?, read(after)?);
-        let keys: BTreeSet<&Bytes> = before.keys().chain(after.keys()).collect();
-        keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).map(|key| self.text(key)).collect()
+        let differences = before.diff(after, KeyRange::prefix(&self.key(b"")));
+        differences.map(|difference| self.text(&difference?.key)).collect()
     }
 
     /// The text of a key, without the prefix.

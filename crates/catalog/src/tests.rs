@@ -3,6 +3,7 @@
 mod accounts;
 mod branch_changes;
 mod branches;
+mod computes;
 mod corruption;
 mod databases;
 mod endpoints;

@@ -34,7 +34,8 @@ pub struct BranchInfo {
     pub head_lsn: Lsn,
     /// The instant of the branch's newest version.
     pub head_time: DateTime<Utc>,
-    /// The first LSN that can be read, that of the branch's first version or of the one it was forked from. The last is `head_lsn`.
+    /// The first LSN that can be read: that of the branch's first version, or of the one it was forked from, or, where those are older than the
+    /// [retention window](crate::Transaction::set_retention), of the oldest version that is kept. The last is `head_lsn`.
     pub first_lsn: Lsn,
     /// The first instant that can be read. The last is the present.
     pub first_time: DateTime<Utc>,
@@ -58,8 +59,9 @@ pub struct Origin {
 impl BranchInfo {
     pub(crate) fn new(id: BranchId, branch: &record::Branch) -> Self {
         let origin = match branch.first {
-            record::First::Root { .. } => None,
-            record::First::Fork { parent, version, micros, asked } => Some(Origin {
+            record::First::Root { .. } | record::First::CutRoot { .. } => None,
+            record::First::Fork { parent, version, micros, asked }
+            | record::First::CutFork { parent, version, micros, asked, .. } => Some(Origin {
                 parent: BranchId::new(id.namespace(), parent),
                 lsn: Lsn::new(version.lsn),
                 time: Micros(micros).instant(),
@@ -92,11 +94,27 @@ impl From<Point> for record::Asked {
     }
 }
 
-/// Where the branch's readable history begins.
+/// LSN and instant of the first version that can be read.
 pub(crate) fn first(branch: &record::Branch) -> (Lsn, Micros) {
     match branch.first {
-        record::First::Root { lsn, micros } => (Lsn::new(lsn), Micros(micros)),
+        record::First::Root { lsn, micros } | record::First::CutRoot { lsn, micros } => (Lsn::new(lsn), Micros(micros)),
         record::First::Fork { version, micros, .. } => (Lsn::new(version.lsn), Micros(micros)),
+        record::First::CutFork { lsn, first_micros, .. } => (Lsn::new(lsn), Micros(first_micros)),
+    }
+}
+
+impl record::Branch {
+    /// The version that the branch was forked from; none for a root branch.
+    pub(crate) fn origin(&self) -> Option<record::VersionRef> {
+        match self.first {
+            record::First::Root { .. } | record::First::CutRoot { .. } => None,
+            record::First::Fork { version, .. } | record::First::CutFork { version, .. } => Some(version),
+        }
+    }
+
+    /// Whether the newest version is the only one that can be read.
+    pub(crate) fn has_one_version(&self) -> bool {
+        first(self).0.get() == self.head.lsn
     }
 }
 
@@ -105,6 +123,22 @@ pub(crate) trait Read {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
     /// The last entry of a range.
     fn last(&self, range: &KeyRange) -> Result<Option<(Bytes, Bytes)>, StoreError>;
+}
+
+/// When the oldest version that can be read was superseded; none where it is the newest one.
+pub(crate) fn oldest_superseded(
+    snapshot: &dyn Snapshot,
+    id: BranchId,
+    branch: &record::Branch,
+) -> Result<Option<Micros>, Error> {
+    if branch.has_one_version() {
+        return Ok(None);
+    }
+    let after = key::instants_after(id, first(branch).1);
+    let Some((key, _)) = snapshot.range(&after, Direction::Ascending).next().transpose()? else {
+        return Err(Error::corrupt(&key::branch(id), "the instant of the version after the first is missing"));
+    };
+    key::instant_of(&key).map(Some).ok_or_else(|| Error::corrupt(&key, "key of an instant is too short"))
 }
 
 impl Read for dyn Snapshot + '_ {
@@ -182,8 +216,12 @@ pub(crate) fn select(
         (Some((key, value)), _) => versions.take(id, &key, &value),
         // The branch has not written by then: it is what it was forked from.
         (None, record::First::Fork { version, .. }) => versions.load(id.namespace(), *version),
-        (None, record::First::Root { lsn, .. }) => {
-            Err(Error::corrupt(&key::version(id, Lsn::new(*lsn)), "first version of a root branch is missing"))
-        }
+        (
+            None,
+            record::First::Root { lsn, .. } | record::First::CutRoot { lsn, .. } | record::First::CutFork { lsn, .. },
+        ) => Err(Error::corrupt(
+            &key::version(id, Lsn::new(*lsn)),
+            "the first version of the branch's history is missing",
+        )),
     }
 }

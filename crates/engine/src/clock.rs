@@ -65,10 +65,6 @@ impl Instants {
         }
     }
 
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
-    }
-
     /// An instant after all others that were given out, and after `floor`.
     pub(crate) fn next(&self, floor: Micros) -> Micros {
         let mut state = self.state.lock();
@@ -97,6 +93,11 @@ impl Instants {
             state.observed = state.observed.max(instant);
         }
         present
+    }
+
+    /// The present.
+    pub(crate) fn now(&self) -> Micros {
+        Micros::of(self.clock.now())
     }
 
     /// The newest instant whose state was read.

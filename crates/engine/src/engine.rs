@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 
 use crate::{
     BranchId, BranchInfo, Clock, NamespaceId, Point, Snapshot, SystemClock, Version,
@@ -12,10 +13,12 @@ use crate::{
     error::Error,
     ids::Ids,
     locks::Locks,
+    readers::Readers,
     store::{Commit, Condition, Direction, KeyRange, Store, Submitted, View, Write},
     transaction::refuse_inside_body,
     tree::{Limits, Nodes},
-    version::Versions,
+    upgrade,
+    version::{VersionData, Versions},
 };
 
 /// How an engine works; [`Options::default`] says what is usual.
@@ -78,6 +81,9 @@ pub(crate) struct Inner {
     pub(crate) ids: Ids,
     pub(crate) instants: Instants,
     pub(crate) locks: Locks,
+    pub(crate) readers: Readers,
+    /// Held by the collector while it takes a step.
+    pub(crate) collecting: Mutex<()>,
     pub(crate) limits: Limits,
     /// Whether what a transaction read must still hold when it commits; always, but for tests.
     pub(crate) validates: bool,
@@ -102,6 +108,8 @@ impl Engine {
                 ids: Ids::new(Arc::clone(&store)),
                 instants,
                 locks: Locks::new(),
+                readers: Readers::default(),
+                collecting: Mutex::default(),
                 limits: options.limits,
                 validates: options.validates,
                 store,
@@ -119,7 +127,8 @@ impl Engine {
     ///
     /// [`Error::Store`].
     pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
-        Ok(Snapshot::new(&self.inner, self.inner.store.snapshot(View::Durable)?))
+        let reader = self.inner.readers.enter();
+        Ok(Snapshot::new(&self.inner, reader, self.inner.store.snapshot(View::Durable)?))
     }
 
     /// The newest durable version of a branch.
@@ -128,8 +137,9 @@ impl Engine {
     ///
     /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
     pub fn head(&self, branch: BranchId) -> Result<Version, Error> {
+        let _reader = self.inner.readers.enter();
         let found = branch::require(&Durable(self.inner.store.as_ref()), branch)?;
-        Ok(self.inner.readable(branch, self.inner.versions.load(branch.namespace(), found.head)?))
+        self.inner.readable(branch.namespace(), found.head)
     }
 
     /// The version of a branch that was current at `point`. Asked again for the same LSN or instant, it answers the same.
@@ -140,10 +150,11 @@ impl Engine {
     /// and [`Error::NestedTransaction`] for an instant inside a transaction's body.
     pub fn version(&self, branch: BranchId, point: Point) -> Result<Version, Error> {
         let present = self.inner.settle(branch, point)?;
+        let _reader = self.inner.readers.enter();
         let snapshot = self.inner.store.snapshot(View::Durable)?;
         let found = branch::require(snapshot.as_ref(), branch)?;
         let data = branch::select(snapshot.as_ref(), &self.inner.versions, branch, &found, point, present)?;
-        Ok(self.inner.readable(branch, data))
+        Ok(self.inner.version(branch.namespace(), data))
     }
 
     /// What is known of a branch.
@@ -157,7 +168,7 @@ impl Engine {
 
     /// What the engine's clock says now. Commits may carry later instants: see [`Engine::clamped_commits`].
     pub fn now(&self) -> DateTime<Utc> {
-        self.inner.instants.now()
+        self.inner.instants.now().instant()
     }
 
     /// How many commits found the clock behind their branch's head, and carry an instant later than the clock's.
@@ -179,8 +190,13 @@ impl Engine {
 }
 
 impl Inner {
-    pub(crate) fn readable(&self, branch: BranchId, data: Arc<crate::version::VersionData>) -> Version {
-        Version::new(Arc::clone(&self.nodes), branch.namespace(), data)
+    pub(crate) fn version(&self, namespace: NamespaceId, data: Arc<VersionData>) -> Version {
+        Version::new(Arc::clone(&self.nodes), namespace, data)
+    }
+
+    /// Opens the version that `reference` means.
+    pub(crate) fn readable(&self, namespace: NamespaceId, reference: record::VersionRef) -> Result<Version, Error> {
+        Ok(self.version(namespace, self.versions.load(namespace, reference)?))
     }
 
     /// Makes sure that no commit at or before `point` becomes durable on `branch` after this. Gives the present.
@@ -204,7 +220,10 @@ impl Inner {
 fn prepare(store: &dyn Store, instants: &Instants) -> Result<(), Error> {
     let snapshot = store.snapshot(View::Latest)?;
     if let Some(mark) = snapshot.get(&key::MARK)? {
-        codec::open::<record::Mark>(&key::MARK, &mark)?;
+        let (content, _) = codec::open::<record::Mark>(&key::MARK, &mark)?;
+        if mark.first() == Some(&codec::envelope::FORMAT_WITHOUT_REFERENCES) {
+            upgrade::add_references(store, &content)?;
+        }
         return Ok(());
     }
     if snapshot.range(&KeyRange::ALL, Direction::Ascending).next().transpose()?.is_some() {

@@ -68,6 +68,14 @@ pub enum Error {
     /// A value is too long.
     #[error("a value has at most {MAX_VALUE_BYTES} bytes, this one has {0}")]
     ValueLength(usize),
+    /// The version was collected: it was older than the retention window, or its branch was deleted, and nobody had it open.
+    #[error("the version at LSN {lsn} of branch {branch} is not kept any more")]
+    VersionGone {
+        /// The branch that made it.
+        branch: BranchId,
+        /// Its LSN.
+        lsn: Lsn,
+    },
     /// A version's metadata is too long.
     #[error("a version's metadata has at most {MAX_METADATA_BYTES} bytes, this has {0}")]
     MetadataLength(usize),

@@ -40,6 +40,7 @@ mod branch;
 pub mod check;
 mod clock;
 mod codec;
+mod collect;
 mod engine;
 mod error;
 mod feed;
@@ -48,12 +49,16 @@ mod id;
 mod ids;
 mod locks;
 mod lsn;
+mod pin;
+mod readers;
+mod retention;
 mod snapshot;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod transaction;
 mod tree;
+mod upgrade;
 mod version;
 
 #[cfg(feature = "sled")]
@@ -61,12 +66,14 @@ pub use self::store::{Repair, SledOptions, SledStore, StoreFinding, StorePart, S
 pub use self::{
     branch::{BranchInfo, Origin, Point},
     clock::{Clock, SystemClock},
+    collect::{BackgroundCollector, Collected, Collector, CollectorStatus, Pace, Step},
     engine::{Engine, Options},
     error::Error,
     feed::{Event, FeedCommit, FeedPage, Position},
     history::{HistoryEntry, Revision},
     id::{BranchId, NamespaceId, Table},
     lsn::{Lsn, ParseLsnError},
+    pin::Pin,
     snapshot::Snapshot,
     store::{Direction, KeyRange, MemoryStore, Store, StoreError, dump},
     transaction::{Committed, Fork, Transaction},

@@ -7,20 +7,27 @@ use crate::{
     codec::{envelope, key},
     engine::Inner,
     error::Error,
+    readers::Reader,
     store::{self, Direction, KeyRange},
 };
 
 /// The durable state of all branches and records at one moment; see [`Engine::snapshot`](crate::Engine::snapshot).
 ///
-/// While it is open, the store keeps what is overwritten: hold it for a request, not for a day. A [`Version`] got from it may be kept.
+/// While it is open, the store keeps what is overwritten, and nothing is collected: hold it for a request, not for a day. A [`Version`] got from it may be kept.
 pub struct Snapshot<'a> {
-    pub(crate) inner: &'a Inner,
-    pub(crate) store: Box<dyn store::Snapshot + 'a>,
+    inner: &'a Inner,
+    store: Box<dyn store::Snapshot + 'a>,
+    _reader: Reader<'a>,
 }
 
 impl<'a> Snapshot<'a> {
-    pub(crate) fn new(inner: &'a Inner, store: Box<dyn store::Snapshot + 'a>) -> Self {
-        Self { inner, store }
+    pub(crate) fn new(inner: &'a Inner, reader: Reader<'a>, store: Box<dyn store::Snapshot + 'a>) -> Self {
+        Self { inner, store, _reader: reader }
+    }
+
+    /// The engine, and the state of its store.
+    pub(crate) fn parts(&self) -> (&'a Inner, &(dyn store::Snapshot + 'a)) {
+        (self.inner, self.store.as_ref())
     }
 
     /// What is known of a branch.
@@ -39,7 +46,7 @@ impl<'a> Snapshot<'a> {
     /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
     pub fn head(&self, branch: BranchId) -> Result<Version, Error> {
         let found = branch::require(self.store.as_ref(), branch)?;
-        Ok(self.inner.readable(branch, self.inner.versions.load(branch.namespace(), found.head)?))
+        self.inner.readable(branch.namespace(), found.head)
     }
 
     /// A record's value.

@@ -1,9 +1,13 @@
 //! Versions: what can be read of a branch.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
@@ -15,7 +19,8 @@ use crate::{
     tree::{self, Child, Node, Nodes, Root},
 };
 
-/// A version of a branch: an immutable, ordered map. Cheap to clone; reads the same for ever.
+/// A version of a branch: an immutable, ordered map. Cheap to clone; reads the same for as long as it is kept. What becomes of its branch does not
+/// matter: the collector leaves a version that somebody has open.
 #[derive(Clone)]
 pub struct Version {
     nodes: Arc<Nodes>,
@@ -32,6 +37,15 @@ impl Version {
     /// it was forked from.
     pub fn branch(&self) -> BranchId {
         self.data.owner
+    }
+
+    pub(crate) fn data(&self) -> Arc<VersionData> {
+        Arc::clone(&self.data)
+    }
+
+    /// What a record says of this version, and in which namespace.
+    pub(crate) fn reference(&self) -> (NamespaceId, record::VersionRef) {
+        (self.namespace, self.data.reference())
     }
 
     /// The LSN of the commit that made this version.
@@ -71,7 +85,13 @@ impl Version {
         range: KeyRange,
         direction: Direction,
     ) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + Send + use<> {
-        tree::Iter::new(Arc::clone(&self.nodes), self.namespace, self.data.root.clone(), range, direction)
+        let entries =
+            tree::Iter::new(Arc::clone(&self.nodes), self.namespace, self.data.root.clone(), range, direction);
+        // As long as somebody reads it, the version is open.
+        let open = Arc::clone(&self.data);
+        entries.inspect(move |_| {
+            let _ = &open;
+        })
     }
 
     /// What `newer` has otherwise than this version, among the keys of `range`, in the order of the keys. The two may be of different branches.
@@ -102,16 +122,22 @@ impl Version {
         newer: &Self,
         range: KeyRange,
     ) -> impl Iterator<Item = Result<Difference, Error>> + Send + use<> {
-        self.map_diff(newer, range)
+        newer.changes(Some(self), range)
     }
 
-    pub(crate) fn map_diff(&self, newer: &Self, range: KeyRange) -> tree::Diff {
-        tree::Diff::new(self.map(), newer.map(), range)
-    }
-
-    /// What differs from a map that holds nothing.
-    pub(crate) fn diff_from_nothing(&self, range: KeyRange) -> tree::Diff {
-        tree::Diff::new(tree::Map { root: Root::empty(), ..self.map() }, self.map(), range)
+    /// What this version has otherwise than `before`, or than a map that holds nothing.
+    pub(crate) fn changes(
+        &self,
+        before: Option<&Self>,
+        range: KeyRange,
+    ) -> impl Iterator<Item = Result<Difference, Error>> + Send + use<> {
+        let nothing = || tree::Map { root: Root::empty(), ..self.map() };
+        let differences = tree::Diff::new(before.map_or_else(nothing, Self::map), self.map(), range);
+        // As long as somebody reads them, both versions are open.
+        let open = (before.map(Self::data), self.data());
+        differences.inspect(move |_| {
+            let _ = &open;
+        })
     }
 
     fn map(&self) -> tree::Map {
@@ -164,7 +190,7 @@ impl VersionData {
         record::VersionRef { owner: self.owner.number(), lsn: self.lsn.get(), checksum: self.checksum.0 }
     }
 
-    fn decode(owner: BranchId, lsn: Lsn, key: &[u8], value: &Bytes) -> Result<Self, Error> {
+    pub(crate) fn decode(owner: BranchId, lsn: Lsn, key: &[u8], value: &Bytes) -> Result<Self, Error> {
         let (stored, checksum) = codec::open::<record::Version>(key, value)?;
         let root = match stored.root {
             record::Root::Node { id, checksum } => Root::Stored(Child { id: NodeId(id), checksum: Checksum(checksum) }),
@@ -196,16 +222,70 @@ impl Weighter<(u64, u64), Arc<VersionData>> for ByMemory {
     }
 }
 
-/// Loads versions from the store, through a bounded cache.
+/// Loads versions from the store, through a bounded cache, and knows which are open: those that somebody has beside the cache.
 pub(crate) struct Versions {
     store: Arc<dyn Store>,
     cache: Cache<(u64, u64), Arc<VersionData>, ByMemory>,
+    loaded: Mutex<Loaded>,
+}
+
+/// The versions in memory: each just once, so that its handles can be counted.
+#[derive(Default)]
+struct Loaded {
+    /// By owner, LSN and checksum. Those that nobody has any more are swept out now and then.
+    versions: BTreeMap<(BranchId, Lsn, u64), Weak<VersionData>>,
+    sweep_at: usize,
+}
+
+/// Fewer entries are not worth a sweep.
+const LEAST_SWEEP: usize = 1024;
+
+impl Loaded {
+    /// The one in memory that is the same, or else this one.
+    fn unite(&mut self, data: VersionData) -> Arc<VersionData> {
+        let key = (data.owner, data.lsn, data.checksum.0);
+        if let Some(loaded) = self.versions.get(&key).and_then(Weak::upgrade) {
+            return loaded;
+        }
+        if self.versions.len() >= self.sweep_at {
+            self.versions.retain(|_, version| version.strong_count() > 0);
+            self.sweep_at = (self.versions.len() * 2).max(LEAST_SWEEP);
+        }
+        let data = Arc::new(data);
+        self.versions.insert(key, Arc::downgrade(&data));
+        data
+    }
+
+    fn is_any_open(&self, from: (BranchId, Lsn), to: (BranchId, Lsn)) -> bool {
+        let range = (from.0, from.1, 0)..=(to.0, to.1, u64::MAX);
+        self.versions.range(range).any(|(_, version)| version.strong_count() > 0)
+    }
 }
 
 impl Versions {
     pub(crate) fn new(store: Arc<dyn Store>, cache_bytes: u64) -> Self {
         let versions = usize::try_from(cache_bytes / 512).unwrap_or(usize::MAX).clamp(64, 1 << 22);
-        Self { store, cache: Cache::with_weighter(versions, cache_bytes, ByMemory) }
+        Self { store, cache: Cache::with_weighter(versions, cache_bytes, ByMemory), loaded: Mutex::default() }
+    }
+
+    /// Whether somebody has this version open. Takes it out of the cache.
+    pub(crate) fn is_open(&self, owner: BranchId, lsn: Lsn) -> bool {
+        self.cache.remove(&(owner.number(), lsn.get()));
+        self.loaded.lock().is_any_open((owner, lsn), (owner, lsn))
+    }
+
+    /// Whether somebody has any version of this namespace open. Takes them all out of the cache.
+    pub(crate) fn is_any_open(&self, namespace: NamespaceId) -> bool {
+        let [from, to] =
+            [(0, 0), (u64::MAX, u64::MAX)].map(|(branch, lsn)| (BranchId::new(namespace, branch), Lsn::new(lsn)));
+        let loaded = self.loaded.lock();
+        let range = loaded.versions.range((from.0, from.1, 0)..=(to.0, to.1, u64::MAX));
+        let keys: Vec<_> = range.map(|((owner, lsn, _), _)| (owner.number(), lsn.get())).collect();
+        drop(loaded);
+        for key in keys {
+            self.cache.remove(&key);
+        }
+        self.loaded.lock().is_any_open(from, to)
     }
 
     /// Loads the version that `reference` means.
@@ -237,7 +317,7 @@ impl Versions {
     }
 
     pub(crate) fn remember(&self, data: VersionData) -> Arc<VersionData> {
-        let data = Arc::new(data);
+        let data = self.loaded.lock().unite(data);
         self.cache.insert((data.owner.number(), data.lsn.get()), Arc::clone(&data));
         data
     }

@@ -1,6 +1,8 @@
 //! Why a command could not do what it should, and how a person is told.
 
 use crate::ControlError;
+use offshoot_catalog::ParsePasswordKeysError;
+use offshoot_compute::{DriverError, ExecutorError};
 use offshoot_engine::{StoreError, dump::DumpError};
 use std::{error::Error as StdError, io, iter::successors, net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -24,6 +26,15 @@ pub enum Error {
         /// What the store said.
         source: StoreError,
     },
+    /// Computes can't be run as they are asked to be.
+    #[error("cannot run computes")]
+    Compute(#[from] DriverError),
+    /// The executor of operations can't be started.
+    #[error("cannot start to do operations")]
+    Executor(#[from] ExecutorError),
+    /// Computes are elsewhere, and nothing says where.
+    #[error("--compute external needs --servers FILE, or the environment's OFFSHOOT_SERVERS")]
+    NoServers,
     /// There is no store to work on.
     #[error("there is no store in {}; give the data directory of a server", path.display())]
     NoStore {
@@ -135,8 +146,42 @@ pub enum Error {
     /// `OFFSHOOT_API_KEY` cannot be a key.
     #[error("OFFSHOOT_API_KEY cannot be the first key")]
     FirstKey(#[source] offshoot_catalog::Error),
+    /// There is no such account.
+    #[error("there is no account {name:?}; `offshoot account list` shows those that there are")]
+    NoAccount {
+        /// The name.
+        name: String,
+    },
+    /// The server that has the data directory open refused what it was asked for, for the reason that it gave.
+    #[error("{0}")]
+    Refused(String),
+    /// `OFFSHOOT_PASSWORD_KEYS` holds no password keys.
+    #[error("OFFSHOOT_PASSWORD_KEYS does not hold password keys")]
+    PasswordKeysInEnvironment(#[source] ParsePasswordKeysError),
+    /// The file with the password keys cannot be read, or not be written.
+    #[error("cannot use the password key file {}", path.display())]
+    PasswordKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Others than its owner could read the password keys.
+    #[error("the password key file {} can be read by others; run chmod 600 on it", path.display())]
+    PasswordKeyFileOpen {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds no password keys.
+    #[error("{} does not hold password keys; bring back the right file, or remove it to begin with a new key", path.display())]
+    PasswordKeyFileUnfit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ParsePasswordKeysError,
+    },
     /// The operating system gave no randomness for a key.
-    #[error("cannot generate an API key")]
+    #[error("cannot generate a key")]
     Entropy(#[from] offshoot_catalog::EntropyError),
     /// There is no safe place for a generated key.
     #[error(

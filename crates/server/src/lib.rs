@@ -3,21 +3,26 @@
 //!
 //! To build a server of your own, take `offshoot-catalog` and `offshoot-api`; this crate only wires them together.
 
+mod admin;
 mod args;
 mod commands;
+mod compute;
 mod connections;
 mod control;
-mod driver_none;
 mod error;
 mod first_key;
+mod housekeeping;
 mod lock_holder;
 mod log;
+mod password_key;
 mod progress;
 mod serve;
 mod whole_file;
 
 pub use args::{
-    CheckOptions, Command, CommandLine, ComputeDriver, DumpOptions, LoadOptions, RepairOptions, ServeOptions, StoreKind,
+    AccountCommand, CheckOptions, Command, CommandLine, ComputeDriver, ComputeOptions, DumpOptions, KeyCommand,
+    LoadOptions, PasswordKeyCommand, PasswordKeyOptions, PortRange, RepairOptions, ServeOptions, StoreKind,
+    SystemRoles,
 };
 pub use commands::run;
 pub use control::ControlError;

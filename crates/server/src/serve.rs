@@ -1,15 +1,18 @@
 //! `offshoot serve`: opens what is needed, says that it is ready, and ends cleanly.
 
 use crate::{
-    ComputeDriver, Error, ServeOptions, StoreKind,
+    Error, ServeOptions, StoreKind, SystemRoles,
+    compute::Computes,
     connections::{self, HEAD_TIMEOUT},
-    control::{self, Control},
-    driver_none::DriverNone,
-    first_key, log,
+    control::{self, Admin, Control},
+    first_key,
+    housekeeping::Housekeeping,
+    log,
+    password_key::{self, PasswordKeySource},
 };
 use axum::Router;
 use offshoot_api::{ApiOptions, console, router};
-use offshoot_catalog::Catalog;
+use offshoot_catalog::{Catalog, PasswordKeys};
 use offshoot_engine::{Engine, MemoryStore, SledOptions, SledStore};
 use rustix::fs::Mode;
 use std::{
@@ -43,17 +46,23 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     // Whatever this process creates is for its user alone.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let Stored { engine, store } = Stored::open(options)?;
-    let catalog = Catalog::open(engine, offshoot_catalog::Options::default())?;
+    let computes = Computes::choose(&options.compute, options.store, &options.data_dir)?;
+    let keys = &options.keys;
+    let (key_file, key_texts) = (keys.password_key_file.as_deref(), keys.password_keys.as_ref());
+    let keys = Arc::new(PasswordKeySource::new(&options.data_dir, key_file, key_texts, options.store));
+    let catalog_options = computes.catalog_options(catalog_options(options, keys.load()?), &options.compute);
+    let catalog = Catalog::open(engine, catalog_options)?;
+    password_key::warn_of_missing(&catalog)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let listener = runtime.block_on(TcpListener::bind(options.listen));
     let listener = listener.map_err(|source| Error::Listen { address: options.listen, source })?;
     first_key::ensure(&catalog, options)?;
-    let driver = match options.compute {
-        ComputeDriver::None => DriverNone::start(catalog.clone())?,
-    };
+    let executor = computes.start(catalog.clone(), &options.compute)?;
+    let housekeeping = Housekeeping::start(catalog.clone())?;
+    let admin = Admin { catalog: catalog.clone(), keys };
     let app = router(catalog, ApiOptions::default()).merge(console());
     let served = runtime.block_on(async {
-        let (control, listeners) = store.and_then(|store| listen_for_control(&options.data_dir, store)).unzip();
+        let (control, listeners) = store.and_then(|store| listen_for_control(&options.data_dir, store, admin)).unzip();
         let served = serve_until_signal(listener, app, listeners).await;
         // Before anybody else can have the store open, and a socket of their own.
         drop(control);
@@ -61,8 +70,20 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     });
     // Waits for catalog calls that are still on the runtime's threads.
     drop(runtime);
-    driver.stop();
+    housekeeping.stop();
+    executor.stop();
     served
+}
+
+fn catalog_options(options: &ServeOptions, keys: PasswordKeys) -> offshoot_catalog::Options {
+    let mut catalog = offshoot_catalog::Options::default().with_password_keys(keys);
+    if options.no_stored_passwords {
+        catalog = catalog.without_stored_passwords();
+    }
+    match options.system_roles {
+        SystemRoles::Listed => catalog,
+        SystemRoles::Hidden => catalog.with_hidden_system_roles(),
+    }
 }
 
 /// The engine, and the store below it where operators may ask for more than the engine gives.
@@ -88,11 +109,15 @@ impl Stored {
 }
 
 /// The control socket with what it answers to. The server can do without it.
-fn listen_for_control(data_dir: &Path, store: Arc<SledStore>) -> Option<(Control, (UnixListener, Router))> {
+fn listen_for_control(
+    data_dir: &Path,
+    store: Arc<SledStore>,
+    admin: Admin,
+) -> Option<(Control, (UnixListener, Router))> {
     match Control::listen(data_dir) {
-        Ok((control, listener)) => Some((control, (listener, control::router(store)))),
+        Ok((control, listener)) => Some((control, (listener, control::router(store, admin)))),
         Err(error) => {
-            tracing::warn!(%error, "cannot make the control socket; `offshoot dump` needs the server stopped");
+            tracing::warn!(%error, "cannot make the control socket; `offshoot dump` and the like need the server stopped");
             None
         }
     }

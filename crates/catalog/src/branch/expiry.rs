@@ -7,7 +7,7 @@ use offshoot_engine::{Direction, KeyRange, NamespaceId, Transaction};
 
 use crate::{
     catalog::{Caller, Catalog, FoundProject},
-    codec::{BranchExpiryRecord, BranchRecord, SnapshotExpiryRecord, Stored},
+    codec::{BranchExpiryRecord, BranchRecord, SnapshotExpiryRecord, Stored, Time},
     error::{Error, Result},
     id::{BranchId, ProjectId, SnapshotId},
     snapshot,
@@ -45,7 +45,7 @@ impl Catalog {
                 next = Some(at);
                 break;
             }
-            if self.branch_expire(&project, &branch, at)? {
+            if self.branch_expire(&project, &branch, Time(at))? {
                 expired.branches.push((project, branch));
             }
         }
@@ -54,7 +54,7 @@ impl Catalog {
                 next = Some(next.map_or(at, |next: DateTime<Utc>| next.min(at)));
                 break;
             }
-            if self.snapshot_expire(&project, &snapshot, at)? {
+            if self.snapshot_expire(&project, &snapshot, Time(at))? {
                 expired.snapshots.push((project, snapshot));
             }
         }
@@ -67,38 +67,44 @@ impl Catalog {
     }
 
     /// Deletes a branch if it is still to go at this instant.
-    fn branch_expire(&self, project: &ProjectId, branch: &BranchId, at: DateTime<Utc>) -> Result<bool> {
+    fn branch_expire(&self, project: &ProjectId, branch: &BranchId, at: Time) -> Result<bool> {
         self.expire_in(project, |tx, project| {
-            let is_due = |record: &BranchRecord| record.expiry.as_ref().is_some_and(|expiry| expiry.at.0 == at);
+            // Whatever becomes of the branch, this is not to be looked at again.
+            system::BRANCH_EXPIRIES.delete(tx, NamespaceId::SYSTEM, &timed(at, branch.as_str()))?;
+            let Some(project) = project else { return Ok(false) };
+            let is_due = |record: &BranchRecord| record.expiry.as_ref().is_some_and(|expiry| expiry.at == at);
             match project.branch(tx, branch) {
-                Ok(found) if is_due(&found.record) => self.branch_remove(tx, project, found).map(|_| true),
+                Ok(found) if is_due(&found.record) => self.branch_remove(tx, &project, found).map(|_| true),
                 Err(Error::BranchNotFound { .. }) | Ok(_) => Ok(false),
                 Err(error) => Err(error),
             }
         })
     }
 
-    fn snapshot_expire(&self, project: &ProjectId, id: &SnapshotId, at: DateTime<Utc>) -> Result<bool> {
-        self.expire_in(project, |tx, project| match snapshot::find(tx, project, id) {
-            Ok(record) if record.expires_at.is_some_and(|expires| expires.0 == at) => {
-                snapshot::remove(tx, project, id, &record).map(|()| true)
+    fn snapshot_expire(&self, project: &ProjectId, id: &SnapshotId, at: Time) -> Result<bool> {
+        self.expire_in(project, |tx, project| {
+            system::SNAPSHOT_EXPIRIES.delete(tx, NamespaceId::SYSTEM, &timed(at, id.as_str()))?;
+            let Some(project) = project else { return Ok(false) };
+            match snapshot::find(tx, &project, id) {
+                Ok(record) if record.expires_at == Some(at) => {
+                    snapshot::remove(tx, &project, id, &record).map(|()| true)
+                }
+                Err(Error::SnapshotNotFound { .. }) | Ok(_) => Ok(false),
+                Err(error) => Err(error),
             }
-            Err(Error::SnapshotNotFound { .. }) | Ok(_) => Ok(false),
-            Err(error) => Err(error),
         })
     }
 
-    /// Commits in the name of a project's account.
+    /// Commits in the name of a project's account, if the project is still there.
     fn expire_in(
         &self,
         project: &ProjectId,
-        mut body: impl FnMut(&mut Transaction<'_>, &FoundProject) -> Result<bool>,
+        mut body: impl FnMut(&mut Transaction<'_>, Option<FoundProject>) -> Result<bool>,
     ) -> Result<bool> {
         self.commit(|tx| {
             let record = system::PROJECTS.get(tx, NamespaceId::SYSTEM, project.as_str().as_bytes())?;
-            let Some(record) = record else { return Ok(false) };
-            let project = FoundProject::find(tx, &Caller::new(record.account), project)?;
-            body(tx, &project)
+            let found = record.map(|record| FoundProject::find(tx, &Caller::new(record.account), project));
+            body(tx, found.transpose()?)
         })
     }
 }

@@ -326,6 +326,23 @@ fn retry() {
 }
 
 #[test]
+fn role_sync() {
+    let left = LeftRoleRecord { name: "pg_x".into(), reason: "no".into() };
+    let record = RoleSyncRecord { taken: vec![text("sally")], taken_count: 1, left: vec![left], left_count: 300 };
+    check(record, "01010573616c6c7901010470675f78026e6ffb2c01");
+}
+
+#[test]
+fn port() {
+    check(PortRecord { endpoint: text("ep-aged-math-66828504") }, "011565702d616765642d6d6174682d3636383238353034");
+}
+
+#[test]
+fn endpoint_port() {
+    check(EndpointPortRecord { port: 25_432 }, "01fb5863");
+}
+
+#[test]
 fn compute() {
     let record = ComputeRecord {
         versions: vec![VersionRecord { branch: 19, lsn: 5_000_000_000 }, VersionRecord { branch: 20, lsn: 1 }],
@@ -493,8 +510,8 @@ fn closed_sets_keep_their_numbers() {
     assert_eq!(numbers(&[ComputeState::Init, ComputeState::Active, ComputeState::Idle]), [0, 1, 2]);
     assert_eq!(numbers(&[RoleLogin::Password, RoleLogin::NoLogin]), [0, 1]);
     use OperationAction::*;
-    let actions = [CreateTimeline, CreateBranch, StartCompute, ApplyConfig, SuspendCompute, DeleteTimeline];
-    assert_eq!(numbers(&actions), [0, 1, 2, 3, 4, 5]);
+    let actions = [CreateTimeline, CreateBranch, StartCompute, ApplyConfig, SuspendCompute, DeleteTimeline, SyncRoles];
+    assert_eq!(numbers(&actions), [0, 1, 2, 3, 4, 5, 6]);
     use OperationStatus::*;
     let statuses = [Scheduling, Running, Finished, Failed, Cancelled, Error, Skipped];
     assert_eq!(numbers(&statuses), [0, 1, 2, 3, 4, 5, 6]);

@@ -122,6 +122,7 @@ stored_as_number! {
         ApplyConfig = 3,
         SuspendCompute = 4,
         DeleteTimeline = 5,
+        SyncRoles = 6,
     }
     OperationStatus {
         Scheduling = 0,

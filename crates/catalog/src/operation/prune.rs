@@ -57,7 +57,12 @@ impl Catalog {
                 range.start = Bound::Excluded(key);
             }
             if !old.is_empty() {
-                self.commit(|tx| old.iter().try_for_each(|key| project::OPERATIONS.delete(tx, namespace, key)))?;
+                self.commit(|tx| {
+                    old.iter().try_for_each(|key| {
+                        project::ROLE_SYNCS.delete(tx, namespace, key)?;
+                        project::OPERATIONS.delete(tx, namespace, key)
+                    })
+                })?;
                 pruned += old.len();
             }
             if is_last {

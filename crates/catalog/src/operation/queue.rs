@@ -53,7 +53,7 @@ pub struct DueOperation {
 }
 
 /// What became of an operation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Outcome {
     /// It was done.
     Finished {

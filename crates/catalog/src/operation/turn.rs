@@ -59,7 +59,7 @@ impl Catalog {
     }
 }
 
-/// Whether an operation suspends a compute that was started for the same request to apply something.
+/// Whether an operation suspends a compute that was started just for the same request.
 fn follows_apply(
     source: &mut impl Source,
     namespace: NamespaceId,
@@ -73,5 +73,5 @@ fn follows_apply(
 }
 
 fn needs_compute(record: &OperationRecord) -> bool {
-    matches!(record.action, OperationAction::StartCompute | OperationAction::ApplyConfig)
+    matches!(record.action, OperationAction::StartCompute | OperationAction::ApplyConfig | OperationAction::SyncRoles)
 }

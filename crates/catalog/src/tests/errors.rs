@@ -58,6 +58,7 @@ fn samples() -> Vec<Error> {
         Error::BranchNotFound { id: id() },
         Error::BranchAlreadyExists { name: BranchName::new("dev").unwrap() },
         Error::BranchIsDefault { id: branch.clone() },
+        Error::BranchHasNoCompute { id: branch.clone() },
         Error::BranchIsProtected { id: branch.clone() },
         Error::BranchHasChildren { id: branch.clone(), child },
         Error::LsnOutsideHistory { branch: branch.clone(), asked: lsn, first: lsn, last: lsn },

@@ -1,5 +1,7 @@
 //! Random changes on random branches, against a model that copies everything.
 
+mod restore;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -7,7 +9,7 @@ use offshoot_engine::{MemoryStore, Point, SledOptions, SledStore, Store};
 use proptest::{prelude::*, test_runner::TestCaseError};
 
 use super::{World, code};
-use crate::{BranchId, Error, ScramVerifier};
+use crate::{BranchId, Error, ScramVerifier, SnapshotId};
 
 /// What one branch holds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +34,9 @@ enum Step {
     Fork,
     ForkAt(prop::sample::Index),
     DeleteBranch,
+    Restore(restore::Restore),
+    TakeSnapshot(Option<prop::sample::Index>),
+    RestoreSnapshot(prop::sample::Index, bool, bool),
     Reopen,
 }
 
@@ -47,6 +52,10 @@ fn steps(count: usize) -> impl Strategy<Value = Vec<(prop::sample::Index, Step)>
         2 => Just(Step::Fork),
         2 => any::<prop::sample::Index>().prop_map(Step::ForkAt),
         1 => Just(Step::DeleteBranch),
+        3 => restore::restores().prop_map(Step::Restore),
+        1 => prop::option::of(any::<prop::sample::Index>()).prop_map(Step::TakeSnapshot),
+        1 => (any::<prop::sample::Index>(), any::<bool>(), any::<bool>())
+            .prop_map(|(which, credentials, deletes)| Step::RestoreSnapshot(which, credentials, deletes)),
         1 => Just(Step::Reopen),
     ];
     prop::collection::vec((any::<prop::sample::Index>(), step), 1..count)
@@ -73,12 +82,17 @@ struct Pair {
     parents: BTreeMap<BranchId, BranchId>,
     /// Instants after which everything was so.
     past: Vec<(DateTime<Utc>, State)>,
+    /// Snapshots, with the branch that each is of, and what it holds.
+    snapshots: Vec<(SnapshotId, BranchId, Contents)>,
+    /// How many names were given.
+    names: u32,
 }
 
 impl Pair {
     fn new(world: World) -> Result<Self, Error> {
         let state = BTreeMap::from([(world.main.clone(), contents(&world, &world.main)?)]);
-        Ok(Self { world, state, parents: BTreeMap::new(), past: Vec::new() })
+        let (parents, past) = (BTreeMap::new(), Vec::new());
+        Ok(Self { world, state, parents, past, snapshots: Vec::new(), names: 0 })
     }
 
     /// Takes a step on both, and checks that they say the same about it.
@@ -196,6 +210,11 @@ impl Pair {
                 }
                 (expected, code(got))
             }
+            Step::Restore(restore) => return self.restore(branch, restore),
+            Step::TakeSnapshot(moment) => return self.take_snapshot(branch, moment.as_ref()),
+            Step::RestoreSnapshot(which, credentials, deletes) => {
+                return self.restore_snapshot(which, *credentials, *deletes);
+            }
             Step::Reopen => ("OK", "OK"),
         };
         prop_assert_eq!(expected, got, "{:?} on {}", step, branch);
@@ -212,11 +231,18 @@ impl Pair {
     /// Checks that the catalog says the same of every branch as the model.
     fn compare(&self) -> Result<(), TestCaseError> {
         let listed = self.world.catalog.branch_list(&self.world.caller, &self.world.project).map_err(fail)?;
-        let mut ids: Vec<_> = listed.into_iter().map(|branch| branch.id).collect();
-        ids.sort();
-        prop_assert!(ids.iter().eq(self.state.keys()));
+        let mut found: Vec<_> = listed.into_iter().map(|branch| (branch.id, branch.parent.map(|of| of.id))).collect();
+        found.sort();
+        let expected = self.state.keys().map(|branch| (branch.clone(), self.parents.get(branch).cloned()));
+        prop_assert_eq!(found, expected.collect::<Vec<_>>());
         for (branch, expected) in &self.state {
             prop_assert_eq!(&contents(&self.world, branch).map_err(fail)?, expected);
+        }
+        // The default role owns a database from the start, so it is there; what is told of its password is what lets in.
+        let (branch, contents) = self.state.iter().next_back().ok_or_else(|| TestCaseError::fail("no branch"))?;
+        if let Some((name, Some(verifier))) = contents.roles.first() {
+            let told = self.world.reveal(branch, name).map_err(fail)?;
+            prop_assert!(verifier.accepts(&told.into()), "{} on {}", name, branch);
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! What a check found to be wrong.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
 use super::key::{Key, place};
-use crate::{BranchId, Lsn, error::Error};
+use crate::{BranchId, Lsn, NamespaceId, error::Error};
 
 /// How many findings are kept; the others are counted.
 pub const MAX_FINDINGS: usize = 1000;
@@ -73,6 +73,18 @@ impl Finding {
                 "reads of the branch may fail or leave out commits, and a write to it may overwrite some"
             }
             (Some(Key::Node(..)), _) => "no version lost anything by it",
+            (Some(Key::Unneeded(..) | Key::Detached | Key::Garbage(..) | Key::GarbageNamespace(_)), _) => {
+                "the space of what is not needed any more is not given back; nothing that can be read is lost"
+            }
+            (Some(Key::Pin(..)), _) => "the version that the pin keeps cannot be found by its name",
+            (Some(Key::ReferenceOfChild(..) | Key::ReferenceOfPin(..)), Problem::Missing) => {
+                "the version may be collected though it is needed: do not start a server on this store"
+            }
+            (Some(Key::ReferenceOfChild(..) | Key::ReferenceOfPin(..)), _) => {
+                "a version may be kept that nobody needs; nothing that can be read is lost"
+            }
+            (Some(Key::Expiry(..)), _) => "the branch's history may be kept for longer than it should",
+            (Some(Key::Window(_)), _) => "nothing is collected while it cannot be read",
             (Some(Key::Record(..)), Problem::Damaged) => "the record cannot be read",
             (Some(Key::Record(..)), _) => "the record can be read, but not be written again as it is",
             (Some(Key::Instant(..)), Problem::Damaged) => "reads do not need its value: nothing is lost",
@@ -191,15 +203,51 @@ impl From<Cause> for Causes {
     }
 }
 
+/// A missing node, as it is found again among others.
+struct MissingNode {
+    cause: Cause,
+    /// Whether a version needs it, and not only nodes that nothing leads to.
+    is_needed: bool,
+}
+
 /// Collects findings: each once, and no more than [`MAX_FINDINGS`].
 #[derive(Default)]
 pub(super) struct Findings {
     kept: Vec<Finding>,
     known: HashMap<(Vec<u8>, String), usize>,
     more: u64,
+    missing_nodes: Vec<MissingNode>,
 }
 
 impl Findings {
+    /// Notes that a node is missing. What only garbage refers to may be: the collector takes children before their parents.
+    pub(super) fn add_missing_node(&mut self, key: &[u8]) -> Cause {
+        let cause = self.add(key, Problem::Missing, "the node is missing, and others refer to it");
+        if !self.missing_nodes.iter().any(|missing| missing.cause == cause) {
+            self.missing_nodes.push(MissingNode { cause, is_needed: false });
+        }
+        cause
+    }
+
+    /// Notes that a version, or a node that versions lead to, refers to what is missing.
+    pub(super) fn need(&mut self, cause: Cause) {
+        if let Some(missing) = self.missing_nodes.iter_mut().find(|missing| missing.cause == cause) {
+            missing.is_needed = true;
+        }
+    }
+
+    /// Takes back what is no damage: missing nodes that no version needs, and all that is missing of `namespaces`, which are being collected.
+    pub(super) fn forgive(&mut self, is_collected: impl Fn(NamespaceId) -> bool) {
+        let unneeded = self.missing_nodes.iter().filter(|missing| !missing.is_needed);
+        let unneeded: HashSet<usize> = unneeded.filter_map(|missing| missing.cause.0).collect();
+        let mut at = 0;
+        self.kept.retain(|finding| {
+            at += 1;
+            let of_collected = Key::parse(&finding.key).and_then(Key::namespace).is_some_and(&is_collected);
+            !unneeded.contains(&(at - 1)) && !(of_collected && finding.problem == Problem::Missing)
+        });
+    }
+
     /// What is found again is the same finding.
     pub(super) fn add(&mut self, key: &[u8], problem: Problem, what: impl Into<String>) -> Cause {
         let (key, what) = (key.to_vec(), what.into());

@@ -15,7 +15,10 @@ use crate::{
 };
 
 /// All references to a version that is not there are one finding.
-const VERSION_IS_MISSING: &str = "the version is missing, and others refer to it";
+pub(super) const VERSION_IS_MISSING: &str = "the version is missing, and others refer to it";
+
+/// All references to a version that is another one are one finding.
+pub(super) const VERSION_IS_ANOTHER: &str = "the version is valid, but not the one that is referred to";
 
 /// The check of one branch.
 pub(super) struct History<'a> {
@@ -25,6 +28,8 @@ pub(super) struct History<'a> {
     pub(super) branch: &'a Branch,
     /// Whether the branch, or its namespace, was deleted.
     pub(super) is_deleted: bool,
+    /// Whether versions that the record names may have been collected.
+    pub(super) collected: bool,
 }
 
 impl History<'_> {
@@ -38,6 +43,7 @@ impl History<'_> {
             self.check_record(&key::branch(id), record);
         }
         if let Some(record) = self.branch.deleted.read() {
+            self.collected = true;
             self.check_record(&key::deleted_branch(id), record);
         }
     }
@@ -126,15 +132,25 @@ impl History<'_> {
             self.contradict(key, format!("its LSN is {record}, but its head is at {head}"));
         }
         match record.first {
-            record::First::Root { lsn, micros } => self.check_root(key, record, Lsn::new(lsn), Micros(micros)),
+            record::First::Root { lsn, micros } | record::First::CutRoot { lsn, micros } => {
+                if record.head.owner != self.id.number() {
+                    let owner = record.head.owner;
+                    self.contradict(key, format!("it was not forked, but its head is a version of branch {owner}"));
+                }
+                self.check_first(key, Lsn::new(lsn), Micros(micros));
+            }
             record::First::Fork { .. } => self.check_fork(key, record),
+            record::First::CutFork { lsn, first_micros, .. } => {
+                self.check_fork(key, record);
+                self.check_first(key, Lsn::new(lsn), Micros(first_micros));
+            }
         }
     }
 
-    fn check_root(&mut self, key: &Bytes, record: &record::Branch, lsn: Lsn, micros: Micros) {
-        if record.head.owner != self.id.number() {
-            let owner = record.head.owner;
-            self.contradict(key, format!("it was not forked, but its head is a version of branch {owner}"));
+    /// The first version that can be read is the branch's own. Older ones may be there, for pins and children, or waiting for the collector.
+    fn check_first(&mut self, key: &Bytes, lsn: Lsn, micros: Micros) {
+        if self.collected {
+            return;
         }
         let Some(first) = self.branch.version(lsn) else {
             let cause = self.findings.add(&key::version(self.id, lsn), Problem::Missing, VERSION_IS_MISSING);
@@ -144,19 +160,20 @@ impl History<'_> {
         if first.content.is_some_and(|content| content.micros != micros) {
             self.contradict(key, "its first version has another instant than in the record");
         }
-        if self.branch.versions.first().is_some_and(|version| version.lsn < lsn) {
-            self.contradict(key, format!("it has versions before its first one, at LSN {lsn}"));
-        }
     }
 
     fn check_fork(&mut self, key: &Bytes, record: &record::Branch) {
-        let record::First::Fork { parent, version, micros, asked } = record.first else { return };
+        let (record::First::Fork { parent, version, micros, asked }
+        | record::First::CutFork { parent, version, micros, asked, .. }) = record.first
+        else {
+            return;
+        };
         if self.refer(version, false).is_some_and(|content| content.micros.0 != micros) {
             self.contradict(key, "the version that it was forked from has another instant than in the record");
         }
         self.check_parent(key, parent, version);
         match self.branch.versions.first() {
-            None if record.head != version || record.head_micros != micros => {
+            None if !self.collected && (record.head != version || record.head_micros != micros) => {
                 self.contradict(key, "it has no versions of its own, but its head is not the one it was forked from");
             }
             Some(first)
@@ -184,13 +201,13 @@ impl History<'_> {
         let parent_id = BranchId::new(self.id.namespace(), parent);
         let found = self.branches.get(&parent_id);
         let is_known = found.is_some_and(|found| found.live.is_present() || found.deleted.is_present());
-        if !is_known && !self.is_deleted {
+        // A deleted parent is forgotten when no version of its own is left.
+        if !is_known && !self.is_deleted && version.owner == parent {
             let what = "the branch was forked, but neither its record nor a mark of its deletion is there";
             self.findings.add(&key::branch(parent_id), Problem::Missing, what);
         }
-        let inherits = |record: &record::Branch| match record.first {
-            record::First::Fork { version: first, .. } => (first.owner, first.lsn) == (version.owner, version.lsn),
-            record::First::Root { .. } => false,
+        let inherits = |record: &record::Branch| {
+            record.origin().is_some_and(|first| (first.owner, first.lsn) == (version.owner, version.lsn))
         };
         let record = found.and_then(|found| found.live.read().or(found.deleted.read()));
         let is_parents = version.owner == parent || record.is_none_or(inherits);
@@ -204,6 +221,9 @@ impl History<'_> {
         let (owner, lsn) = (BranchId::new(self.id.namespace(), reference.owner), Lsn::new(reference.lsn));
         let is_own = owner == self.id;
         let Some(version) = self.branches.get(&owner).and_then(|branch| branch.version(lsn)) else {
+            if self.collected && is_own {
+                return None;
+            }
             let cause = self.findings.add(&key::version(owner, lsn), Problem::Missing, VERSION_IS_MISSING);
             self.affect(&cause.into(), lsn, Role { is_own: false, is_head });
             return None;
@@ -215,8 +235,7 @@ impl History<'_> {
         if content.checksum.0 == reference.checksum {
             return Some(content);
         }
-        let what = "the version is valid, but not the one that is referred to";
-        let cause = self.findings.add(&key::version(owner, lsn), Problem::Replaced, what);
+        let cause = self.findings.add(&key::version(owner, lsn), Problem::Replaced, VERSION_IS_ANOTHER);
         self.affect(&cause.into(), lsn, Role { is_own, is_head });
         None
     }

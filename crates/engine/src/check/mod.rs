@@ -45,6 +45,7 @@ mod findings;
 mod history;
 mod key;
 mod nodes;
+mod references;
 mod report;
 mod scan;
 #[cfg(test)]

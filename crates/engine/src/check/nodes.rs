@@ -82,6 +82,8 @@ pub(super) struct Nodes {
     bounds: Bounds,
     /// Why nodes cannot be read, or what is below them.
     damage: HashMap<NodeIndex, Causes>,
+    /// Nodes with children that are missing.
+    incomplete: Vec<(NodeIndex, Cause)>,
 }
 
 /// No map is so high.
@@ -129,6 +131,7 @@ impl Nodes {
         };
         let mut causes = Causes::default();
         let (mut level, mut is_small) = (None, false);
+        let mut missing = Vec::new();
         match node {
             Err((problem, what)) => {
                 causes.add(reading.findings.add(entry.key, problem, what));
@@ -140,12 +143,13 @@ impl Nodes {
                 is_small = page_bytes(&node) < Limits::DEFAULT.min_bytes;
                 match node.level() {
                     0 => self.add_leaf(entry, &node, reading.findings),
-                    _ => self.add_inner(entry, &node, &mut causes, reading)?,
+                    _ => self.add_inner(entry, &node, &mut causes, &mut missing, reading)?,
                 }
             }
         }
         let index = u32::try_from(self.seen.len()).map_err(|_| Error::Internal("no check of 2^32 nodes"))?;
         let index = NodeIndex(index);
+        self.incomplete.extend(missing.into_iter().map(|cause| (index, cause)));
         if !causes.is_empty() {
             self.damage.insert(index, causes);
         }
@@ -183,6 +187,7 @@ impl Nodes {
         entry: Entry<'_>,
         node: &Node,
         causes: &mut Causes,
+        missing: &mut Vec<Cause>,
         reading: &mut Reading<'_>,
     ) -> Result<(), Error> {
         // The children that are read early have edges of their own, which come first.
@@ -203,7 +208,10 @@ impl Nodes {
             let findings = &mut *reading.findings;
             let found = self.refer(entry.namespace, child, findings);
             found.cause.into_iter().for_each(|cause| causes.add(cause));
-            let Some(index) = found.index else { continue };
+            let Some(index) = found.index else {
+                missing.extend(found.cause);
+                continue;
+            };
             edges.push(index);
             self.seen[index.get()].is_child = true;
             causes.add_all(self.damage(index));
@@ -250,7 +258,7 @@ impl Nodes {
     pub(super) fn refer(&self, namespace: NamespaceId, child: Child, findings: &mut Findings) -> Found {
         let Some(index) = self.find(namespace, child.id) else {
             let key = key::node(namespace, child.id);
-            let cause = findings.add(&key, Problem::Missing, "the node is missing, and others refer to it");
+            let cause = findings.add_missing_node(&key);
             return Found { index: None, cause: Some(cause) };
         };
         let checksum = self.seen[index.get()].checksum;
@@ -298,7 +306,7 @@ impl Nodes {
     }
 
     /// Passes on to all nodes who needs them, and counts them by that.
-    pub(super) fn count_uses(&mut self, maps: &mut Maps) -> Uses {
+    pub(super) fn count_uses(&mut self, maps: &mut Maps, findings: &mut Findings) -> Uses {
         let mut uses = Uses::default();
         // Parents come after their children.
         for at in (0..self.seen.len()).rev() {
@@ -315,6 +323,11 @@ impl Nodes {
                 Use::Needed => {}
                 Use::Waiting => uses.waiting.add(u64::from(seen.bytes)),
                 Use::Garbage => uses.garbage.add(u64::from(seen.bytes)),
+            }
+        }
+        for (parent, cause) in &self.incomplete {
+            if self.seen[parent.get()].use_ != Use::Garbage {
+                findings.need(*cause);
             }
         }
         uses

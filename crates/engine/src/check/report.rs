@@ -96,11 +96,11 @@ impl Maps {
 pub struct Waiting {
     /// Deleted namespaces.
     pub namespaces: u64,
-    /// Deleted branches; those of deleted namespaces are not among them, unless they were deleted before.
+    /// Deleted branches. Those of which a pin or a child still needs a version are among them; those of deleted namespaces are not among them, unless they were deleted before.
     pub branches: u64,
-    /// Versions of what was deleted, apart from those that a living branch was forked from.
+    /// Versions of what was deleted, and of history that was cut, apart from those that a child or a pin needs.
     pub versions: Count,
-    /// The entries that find versions of what was deleted by their instant.
+    /// The entries that find those versions by their instant.
     pub instants: Count,
     /// Nodes of those versions alone.
     pub nodes: Count,

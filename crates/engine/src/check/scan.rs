@@ -9,6 +9,7 @@ use super::{
     findings::{Causes, Findings, Problem},
     key::{Key, Kind},
     nodes::{Entry, NodeIndex, Nodes, Reading},
+    references::{Holder, References},
     report::Report,
 };
 use crate::{
@@ -67,6 +68,11 @@ pub(super) struct Branch {
 }
 
 impl Branch {
+    /// Whether what is known of the branch cannot be read.
+    pub(super) fn is_damaged(&self) -> bool {
+        matches!(self.live, Slot::Damaged) || matches!(self.deleted, Slot::Damaged)
+    }
+
     pub(super) fn version(&self, lsn: Lsn) -> Option<&Version> {
         let at = self.versions.binary_search_by_key(&lsn, |version| version.lsn).ok()?;
         self.versions.get(at)
@@ -99,12 +105,15 @@ pub(super) struct Scan {
     pub(super) report: Report,
     pub(super) findings: Findings,
     pub(super) mark: Slot<record::Mark>,
+    /// The format that the store as a whole has.
+    pub(super) mark_format: Option<u8>,
     pub(super) ids: Slot<record::Ids>,
     /// The greatest id that a key holds.
     pub(super) greatest_id: u64,
     pub(super) namespaces: BTreeMap<NamespaceId, Namespace>,
     pub(super) branches: BTreeMap<BranchId, Branch>,
     pub(super) nodes: Nodes,
+    pub(super) references: References,
 }
 
 impl Scan {
@@ -119,7 +128,10 @@ impl Scan {
         };
         self.greatest_id = self.greatest_id.max(parsed.greatest_id());
         match parsed {
-            Key::Mark => self.mark = self.open(key, value),
+            Key::Mark => {
+                self.mark = self.open(key, value);
+                self.mark_format = self.mark.read().and(value.first().copied());
+            }
             Key::Ids => self.ids = self.open(key, value),
             Key::Namespace(id) => {
                 self.namespaces.entry(id).or_default().is_live = true;
@@ -135,6 +147,31 @@ impl Scan {
                 self.nodes.add(Entry { namespace, id, key, value }, &mut reading)?;
             }
             Key::Record(namespace, ..) => self.add_record(namespace, key, value),
+            Key::Unneeded(..) => drop(self.open::<record::Unneeded>(key, value)),
+            Key::Detached => drop(self.open::<record::Detached>(key, value)),
+            Key::Garbage(..) => drop(self.open::<record::Garbage>(key, value)),
+            Key::GarbageNamespace(_) => self.check_empty(key, value),
+            Key::Window(_) => drop(self.open::<record::Window>(key, value)),
+            Key::Pin(namespace, name) => {
+                let pin = match self.open::<record::Pin>(key, value) {
+                    Slot::Read(pin) => Slot::Read(pin.version),
+                    Slot::Absent | Slot::Damaged => Slot::Damaged,
+                };
+                self.references.pins.insert((namespace, Bytes::copy_from_slice(name)), pin);
+            }
+            Key::Expiry(branch, micros) => {
+                self.check_empty(key, value);
+                self.references.expiries.insert((branch, micros));
+            }
+            Key::ReferenceOfChild(branch, lsn, child) => {
+                self.check_empty(key, value);
+                self.references.stored.insert(((branch, lsn), Holder::Child(child)));
+            }
+            Key::ReferenceOfPin(branch, lsn, name) => {
+                self.check_empty(key, value);
+                let holder = Holder::Pin(Bytes::copy_from_slice(name));
+                self.references.stored.insert(((branch, lsn), holder));
+            }
             Key::Instant(branch, micros, lsn) => self.add_instant(branch, micros, lsn, key, value),
             Key::Version(branch, lsn) => self.add_version(branch, lsn, key, value),
             Key::DeletedNamespace(id) => {
@@ -168,12 +205,16 @@ impl Scan {
         }
     }
 
-    fn add_instant(&mut self, id: BranchId, micros: Micros, lsn: Lsn, key: &Bytes, value: &Bytes) {
+    fn check_empty(&mut self, key: &Bytes, value: &Bytes) {
         match envelope::open(key, value) {
             Ok((payload, _)) if payload.is_empty() => {}
             Ok(_) => drop(self.findings.add(key, Problem::Damaged, "the value should be empty")),
             Err(error) => drop(self.findings.add_damaged(key, &error)),
         }
+    }
+
+    fn add_instant(&mut self, id: BranchId, micros: Micros, lsn: Lsn, key: &Bytes, value: &Bytes) {
+        self.check_empty(key, value);
         // Readers take what they need from the key.
         self.branches.entry(id).or_default().instants.push((lsn, micros));
     }
@@ -219,7 +260,10 @@ impl Scan {
             record::Root::Node { id, checksum } => {
                 let child = Child { id: NodeId(id), checksum: Checksum(checksum) };
                 let found = self.nodes.refer(namespace, child, &mut self.findings);
-                found.cause.into_iter().for_each(|cause| causes.add(cause));
+                if let Some(cause) = found.cause {
+                    causes.add(cause);
+                    self.findings.need(cause);
+                }
                 let index = found.index?;
                 causes.add_all(self.nodes.damage(index));
                 if let Some(level) = self.nodes.level(index) {

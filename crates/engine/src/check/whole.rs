@@ -1,6 +1,6 @@
 //! Compares what was read of the store as a whole, and sums it up.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::{
     findings::Problem,
@@ -9,10 +9,7 @@ use super::{
     report::{Report, Waiting},
     scan::{Branch, Namespace, Scan, Slot},
 };
-use crate::{
-    BranchId, Lsn, NamespaceId,
-    codec::{key, record},
-};
+use crate::{BranchId, Lsn, NamespaceId, branch::first, codec::key};
 
 /// Bytes of the key and the value of an entry that finds a version by its instant.
 const INSTANT_BYTES: u64 = 33 + 9;
@@ -23,7 +20,10 @@ impl Scan {
         self.check_store();
         self.check_namespaces();
         self.check_branches();
+        self.check_references();
         self.count_uses();
+        let namespaces = &self.namespaces;
+        self.findings.forgive(|namespace| is_deleted(namespaces, namespace));
         (self.report.findings, self.report.more_findings) = self.findings.into_parts();
         self.report
     }
@@ -60,7 +60,8 @@ impl Scan {
         // Nodes are no reason for a namespace to be there: a transaction that makes both may write nodes ahead, and fail.
         let of_branches = self.branches.iter().map(|(id, branch)| (id.namespace(), branch.live.is_present()));
         let of_records = self.report.records.keys().map(|id| (*id, true));
-        for (id, is_in_use) in of_branches.chain(of_records) {
+        let of_pins = self.references.pins.keys().map(|(id, _)| (*id, true));
+        for (id, is_in_use) in of_branches.chain(of_records).chain(of_pins) {
             if is_live(&self.namespaces, id) {
                 continue;
             }
@@ -82,7 +83,7 @@ impl Scan {
         for (id, branch) in &self.branches {
             let is_deleted = self.use_of(*id, branch) == Use::Waiting;
             let (branches, findings) = (&self.branches, &mut self.findings);
-            History { branches, findings, id: *id, branch, is_deleted }.check();
+            History { branches, findings, id: *id, branch, is_deleted, collected: false }.check();
         }
     }
 
@@ -99,37 +100,26 @@ impl Scan {
             branches: self.branches.values().filter(|branch| branch.deleted.is_present()).count() as u64,
             ..Waiting::default()
         };
-        let inherited = self.inherited();
+        let referenced = self.referenced();
         for (id, branch) in &self.branches {
             let of_branch = self.use_of(*id, branch);
-            if of_branch == Use::Waiting {
-                branch.instants.iter().for_each(|_| waiting.instants.add(INSTANT_BYTES));
-            }
             for version in &branch.versions {
-                let is_needed = of_branch == Use::Needed || inherited.contains(&(*id, version.lsn));
+                // Where the record cannot be read, what is before its first version is not known.
+                let first = branch.live.read().map_or(Lsn::new(0), |record| first(record).0);
+                let is_readable = of_branch == Use::Needed && version.lsn >= first;
+                let is_needed = is_readable || referenced.contains(&(*id, version.lsn));
                 if !is_needed {
                     waiting.versions.add(version.bytes);
+                    waiting.instants.add(INSTANT_BYTES);
                 }
                 if let Some(root) = version.content.and_then(|content| content.root) {
                     self.nodes.use_root(root, if is_needed { Use::Needed } else { Use::Waiting });
                 }
             }
         }
-        let uses = self.nodes.count_uses(&mut self.report.maps);
+        let uses = self.nodes.count_uses(&mut self.report.maps, &mut self.findings);
         waiting.nodes = uses.waiting;
         (self.report.waiting, self.report.garbage) = (waiting, uses.garbage);
-    }
-
-    /// The versions of others that living branches begin with. Their heads are those, or their own.
-    fn inherited(&self) -> HashSet<(BranchId, Lsn)> {
-        let records = self.branches.iter().filter_map(|(id, branch)| Some((id, branch.live.read()?)));
-        let origins = records.filter_map(|(id, record)| match record.first {
-            record::First::Fork { version, .. } => {
-                Some((BranchId::new(id.namespace(), version.owner), Lsn::new(version.lsn)))
-            }
-            record::First::Root { .. } => None,
-        });
-        origins.collect()
     }
 }
 

@@ -8,7 +8,10 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use crate::error::Error;
 
 /// The format of everything that this release writes. Format history: `docs/format.md`.
-pub(crate) const FORMAT: u8 = 1;
+pub(crate) const FORMAT: u8 = 2;
+
+/// The format before there were references, pins and queues. Its values read the same; the mark's format tells that the others are missing.
+pub(crate) const FORMAT_WITHOUT_REFERENCES: u8 = 1;
 
 const HEADER_BYTES: usize = 1 + 8;
 
@@ -22,9 +25,13 @@ fn checksum(key: &[u8], format: u8, payload: &[u8]) -> Checksum {
 
 /// Wraps `payload` for storage under `key`.
 pub(crate) fn seal(key: &[u8], payload: &[u8]) -> (Bytes, Checksum) {
-    let checksum = checksum(key, FORMAT, payload);
+    seal_as(FORMAT, key, payload)
+}
+
+pub(crate) fn seal_as(format: u8, key: &[u8], payload: &[u8]) -> (Bytes, Checksum) {
+    let checksum = checksum(key, format, payload);
     let mut value = BytesMut::with_capacity(HEADER_BYTES + payload.len());
-    value.extend_from_slice(&[FORMAT]);
+    value.extend_from_slice(&[format]);
     value.extend_from_slice(&checksum.0.to_be_bytes());
     value.extend_from_slice(payload);
     (value.freeze(), checksum)
@@ -36,7 +43,7 @@ pub(crate) fn open(key: &[u8], value: &Bytes) -> Result<(Bytes, Checksum), Error
         return Err(Error::corrupt(key, "value is shorter than its header"));
     };
     let format = header[0];
-    if format != FORMAT {
+    if ![FORMAT, FORMAT_WITHOUT_REFERENCES].contains(&format) {
         return Err(Error::corrupt(key, "value has an unknown format"));
     }
     let mut stored = [0; 8];

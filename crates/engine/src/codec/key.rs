@@ -2,14 +2,22 @@
 //!
 //! | key                                   | value                                                  |
 //! |---------------------------------------|--------------------------------------------------------|
+//! | `a` namespace node                    | nodes that nothing leads to, or not yet                |
 //! | `b` namespace branch                  | branch: its head, its origin; the only pointer that moves |
+//! | `c`                                   | the map that is being taken apart                      |
 //! | `d` namespace node                    | node of a map (immutable)                              |
+//! | `g` namespace [branch lsn]            | what may be collected: a namespace, or versions from that LSN on |
 //! | `i`                                   | ids up to this number are given out                    |
 //! | `m`                                   | marks the store as the engine's                        |
 //! | `n` namespace                         | namespace                                              |
+//! | `p` namespace name                    | pin: the version that it keeps                         |
+//! | `q` namespace instant branch          | (empty) when the branch's oldest version was superseded |
 //! | `r` namespace table `00` key          | record                                                 |
 //! | `t` namespace branch instant lsn      | (empty) finds the version of an instant (immutable)    |
+//! | `u` namespace branch lsn `00` child   | (empty) the child begins with that version             |
+//! | `u` namespace branch lsn `01` name    | (empty) the pin keeps that version                     |
 //! | `v` namespace branch lsn              | version (immutable)                                    |
+//! | `w` namespace                         | for how long history is kept                           |
 //! | `x` namespace [branch]                | deleted namespace or branch whose nodes are still there |
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -21,6 +29,7 @@ use std::ops::Bound;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NodeId(pub(crate) u64);
 
+pub(crate) const DETACHED: Bytes = Bytes::from_static(b"c");
 pub(crate) const IDS: Bytes = Bytes::from_static(b"i");
 pub(crate) const MARK: Bytes = Bytes::from_static(b"m");
 
@@ -66,8 +75,101 @@ pub(crate) fn node(namespace: NamespaceId, id: NodeId) -> Bytes {
     Builder::new(b'd', namespace).number(id.0).done()
 }
 
+/// Nodes that were written together, by the first one's id.
+pub(crate) fn unneeded(namespace: NamespaceId, first: NodeId) -> Bytes {
+    Builder::new(b'a', namespace).number(first.0).done()
+}
+
+/// Versions of `branch` from `lsn` on, to be looked at by the collector.
+pub(crate) fn garbage(branch: BranchId, from: Lsn) -> Bytes {
+    Builder::new(b'g', branch.namespace()).number(branch.number()).number(from.get()).done()
+}
+
+/// A namespace to be collected as a whole.
+pub(crate) fn garbage_namespace(namespace: NamespaceId) -> Bytes {
+    Builder::new(b'g', namespace).done()
+}
+
+pub(crate) fn pin(namespace: NamespaceId, name: &[u8]) -> Bytes {
+    let mut builder = Builder::new(b'p', namespace);
+    builder.0.extend_from_slice(name);
+    builder.done()
+}
+
+/// How many bytes of a pin's key come before its name.
+pub(crate) const PIN_PREFIX_BYTES: usize = 1 + 8;
+
+/// The range of the pins whose names lie in `range`.
+pub(crate) fn pin_range(namespace: NamespaceId, range: &KeyRange) -> KeyRange {
+    within(&pin(namespace, &[]), range)
+}
+
+pub(crate) fn expiry(branch: BranchId, superseded: Micros) -> Bytes {
+    Builder::new(b'q', branch.namespace()).signed(superseded.0).number(branch.number()).done()
+}
+
+/// The branch in the key of its place in the queue.
+pub(crate) fn expiry_of(key: &[u8]) -> Option<(BranchId, Micros)> {
+    let (instant, rest) = key.get(9..)?.split_first_chunk::<8>()?;
+    let (branch, _) = rest.split_first_chunk::<8>()?;
+    let micros = Micros((u64::from_be_bytes(*instant) ^ (1 << 63)).cast_signed());
+    Some((BranchId::new(namespace_of(key)?, u64::from_be_bytes(*branch)), micros))
+}
+
+/// The branches of a namespace whose oldest versions were superseded up to and with `until`.
+pub(crate) fn expiries_until(namespace: NamespaceId, until: Micros) -> KeyRange {
+    KeyRange {
+        start: Bound::Included(expiry(BranchId::new(namespace, 0), Micros(i64::MIN))),
+        end: Bound::Included(expiry(BranchId::new(namespace, u64::MAX), until)),
+    }
+}
+
+/// All references to the versions that `branch` made from one LSN to another.
+pub(crate) fn references(branch: BranchId, from: Lsn, to: Lsn) -> KeyRange {
+    let last = KeyRange::prefix(&reference(branch, to).done());
+    KeyRange { start: Bound::Included(reference(branch, from).done()), end: last.end }
+}
+
+fn reference(branch: BranchId, lsn: Lsn) -> Builder {
+    Builder::new(b'u', branch.namespace()).number(branch.number()).number(lsn.get())
+}
+
+/// The reference from a child to the version that it begins with.
+pub(crate) fn reference_of_child(branch: BranchId, lsn: Lsn, child: u64) -> Bytes {
+    let mut builder = reference(branch, lsn);
+    builder.0.put_u8(0);
+    builder.number(child).done()
+}
+
+/// The reference from a pin to the version that it keeps.
+pub(crate) fn reference_of_pin(branch: BranchId, lsn: Lsn, name: &[u8]) -> Bytes {
+    let mut builder = reference(branch, lsn);
+    builder.0.put_u8(1);
+    builder.0.extend_from_slice(name);
+    builder.done()
+}
+
+pub(crate) fn window(namespace: NamespaceId) -> Bytes {
+    Builder::new(b'w', namespace).done()
+}
+
 pub(crate) fn version(branch: BranchId, lsn: Lsn) -> Bytes {
     Builder::new(b'v', branch.namespace()).number(branch.number()).number(lsn.get()).done()
+}
+
+/// All keys with this tag that belong to the namespace.
+pub(crate) fn of_namespace(tag: u8, namespace: NamespaceId) -> KeyRange {
+    KeyRange::prefix(&Builder::new(tag, namespace).done())
+}
+
+/// The versions that `branch` itself made from `lsn` on.
+pub(crate) fn versions_from(branch: BranchId, lsn: Lsn) -> KeyRange {
+    KeyRange { start: Bound::Included(version(branch, lsn)), end: Bound::Included(version(branch, Lsn::new(u64::MAX))) }
+}
+
+/// The versions that `branch` itself made before `lsn`.
+pub(crate) fn versions_before(branch: BranchId, lsn: Lsn) -> KeyRange {
+    KeyRange { start: Bound::Included(version(branch, Lsn::new(0))), end: Bound::Excluded(version(branch, lsn)) }
 }
 
 /// The versions that `branch` itself made, up to and with `lsn`.
@@ -90,6 +192,38 @@ pub(crate) fn instants_until(branch: BranchId, until: Micros) -> KeyRange {
         start: Bound::Included(instant(branch, Micros(i64::MIN), Lsn::new(0))),
         end: Bound::Included(instant(branch, until, Lsn::new(u64::MAX))),
     }
+}
+
+/// The instants of the versions that `branch` itself made after `instant`.
+pub(crate) fn instants_after(branch: BranchId, after: Micros) -> KeyRange {
+    KeyRange {
+        start: Bound::Excluded(instant(branch, after, Lsn::new(u64::MAX))),
+        end: Bound::Included(instant(branch, Micros(i64::MAX), Lsn::new(u64::MAX))),
+    }
+}
+
+/// The instant in an instant's key.
+pub(crate) fn instant_of(key: &[u8]) -> Option<Micros> {
+    let (bytes, _) = key.get(17..)?.split_first_chunk::<8>()?;
+    Some(Micros((u64::from_be_bytes(*bytes) ^ (1 << 63)).cast_signed()))
+}
+
+/// The namespace in any key that has one.
+pub(crate) fn namespace_of(key: &[u8]) -> Option<NamespaceId> {
+    let (namespace, _) = key.get(1..)?.split_first_chunk::<8>()?;
+    Some(NamespaceId::new(u64::from_be_bytes(*namespace)))
+}
+
+/// The namespace and the id in the key of a node, or of a list of nodes.
+pub(crate) fn node_of(key: &[u8]) -> Option<(NamespaceId, NodeId)> {
+    let (id, _) = key.get(9..)?.split_first_chunk::<8>()?;
+    Some((namespace_of(key)?, NodeId(u64::from_be_bytes(*id))))
+}
+
+/// The branch in a key that has it right after the namespace.
+pub(crate) fn branch_of(key: &[u8]) -> Option<BranchId> {
+    let (branch, _) = key.get(9..)?.split_first_chunk::<8>()?;
+    Some(BranchId::new(namespace_of(key)?, u64::from_be_bytes(*branch)))
 }
 
 /// The LSN at the end of a version's or an instant's key.
@@ -117,8 +251,13 @@ pub(crate) fn record_prefix_bytes(table: Table) -> usize {
 
 /// The range of a table's records whose own keys lie in `range`.
 pub(crate) fn record_range(namespace: NamespaceId, table: Table, range: &KeyRange) -> KeyRange {
-    let full = |key: &Bytes| record(namespace, table, key);
-    let all = KeyRange::prefix(&record(namespace, table, &[]));
+    within(&record(namespace, table, &[]), range)
+}
+
+/// The keys that begin with `prefix` and go on with a key in `range`.
+fn within(prefix: &Bytes, range: &KeyRange) -> KeyRange {
+    let full = |key: &Bytes| Bytes::from([&prefix[..], key].concat());
+    let all = KeyRange::prefix(prefix);
     KeyRange {
         start: match &range.start {
             Bound::Included(key) => Bound::Included(full(key)),

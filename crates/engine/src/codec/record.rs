@@ -46,6 +46,10 @@ pub(crate) enum First {
     Root { lsn: u64, micros: i64 },
     /// At the parent's version that the branch was forked from.
     Fork { parent: u64, version: VersionRef, micros: i64, asked: Asked },
+    /// At the branch's own version at `lsn`, of `first_micros`: what came before it is older than the retention window. The rest is as it was.
+    CutFork { parent: u64, version: VersionRef, micros: i64, asked: Asked, lsn: u64, first_micros: i64 },
+    /// Of a branch that was not forked: at its version at `lsn`, since what came before it is older than the retention window.
+    CutRoot { lsn: u64, micros: i64 },
 }
 
 /// The point that a fork was asked for.
@@ -90,6 +94,44 @@ pub(crate) struct Entry<'a> {
     pub(crate) payload: &'a [u8],
 }
 
+/// Under `p`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Pin {
+    pub(crate) version: VersionRef,
+    /// When the pin was put there.
+    pub(crate) micros: i64,
+}
+
+/// Under `w`: how long a version is kept after it was superseded.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Window {
+    pub(crate) micros: u64,
+}
+
+/// Under `a`: nodes that nothing leads to, or not yet: the commit that leads to them removes this.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Unneeded {
+    pub(crate) nodes: Vec<u64>,
+    /// The version, by owner and LSN, that led to them before it was purged: who has it open still reads them.
+    pub(crate) purged: Option<(u64, u64)>,
+}
+
+/// Under `g`, of a branch: how far the versions to be looked at reach.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Garbage {
+    pub(crate) to_lsn: u64,
+}
+
+/// Under `c`: the map of a version that is gone, whose nodes go in several commits.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Detached {
+    pub(crate) namespace: u64,
+    pub(crate) root: u64,
+    pub(crate) checksum: u64,
+    /// The versions beside it, by owner and LSN. They keep what they share with it, and stay until all else is gone.
+    pub(crate) neighbours: Vec<(u64, u64)>,
+}
+
 /// Under `x`: what deletion left to be collected.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Deleted {
@@ -113,7 +155,7 @@ mod tests {
             head_lsn: 0x16B_3750,
             first: First::Fork { parent: 2, version, micros: -1, asked: Asked::Lsn(0x16B_3749) },
         };
-        let golden: [(&str, Vec<u8>, &str); 7] = [
+        let golden: [(&str, Vec<u8>, &str); 14] = [
             ("mark", codec::encode(&Mark { created_micros: 1 }).unwrap(), "02"),
             ("ids", codec::encode(&Ids { last: 4096 }).unwrap(), "fb0010"),
             (
@@ -138,6 +180,33 @@ mod tests {
                 "0001016b027676",
             ),
             ("deleted", codec::encode(&Deleted { micros: 1, branch: None }).unwrap(), "0200"),
+            (
+                "cut fork",
+                codec::encode(&First::CutFork {
+                    parent: 2,
+                    version,
+                    micros: -1,
+                    asked: Asked::Head,
+                    lsn: 0x16B_3750,
+                    first_micros: 3,
+                })
+                .unwrap(),
+                "020202fc48376b01fd08070605040302010100fc50376b0106",
+            ),
+            ("cut root", codec::encode(&First::CutRoot { lsn: 0x16B_3750, micros: 3 }).unwrap(), "03fc50376b0106"),
+            ("pin", codec::encode(&Pin { version, micros: 1 }).unwrap(), "02fc48376b01fd080706050403020102"),
+            ("window", codec::encode(&Window { micros: 604_800_000_000 }).unwrap(), "fd00a0e3d08c000000"),
+            (
+                "unneeded",
+                codec::encode(&Unneeded { nodes: vec![7, 4096], purged: Some((2, 9)) }).unwrap(),
+                "0207fb0010010209",
+            ),
+            ("garbage", codec::encode(&Garbage { to_lsn: u64::MAX }).unwrap(), "fdffffffffffffffff"),
+            (
+                "detached",
+                codec::encode(&Detached { namespace: 1, root: 9, checksum: 3, neighbours: vec![(2, 8)] }).unwrap(),
+                "010903010208",
+            ),
         ];
         for (name, bytes, expected) in golden {
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -145,6 +214,6 @@ mod tests {
         }
         let (sealed, _) = envelope::seal(b"key", b"payload");
         let hex: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "01932de0f00b3116097061796c6f6164", "envelope");
+        assert_eq!(hex, "0224ab4d863e0fbbb87061796c6f6164", "envelope");
     }
 }

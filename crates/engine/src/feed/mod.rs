@@ -64,7 +64,7 @@ impl Snapshot<'_> {
     /// The position after the newest commit that this snapshot shows. Whoever reads the snapshot and follows the feed from there misses nothing, and
     /// is told nothing twice.
     pub fn position(&self) -> Position {
-        Position(self.store.sequence())
+        Position(self.parts().1.sequence())
     }
 }
 

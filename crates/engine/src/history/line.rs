@@ -32,7 +32,7 @@ pub(super) struct Line<'a> {
 impl<'a> Line<'a> {
     /// The versions that can be read of a branch, the one it was forked from among them.
     pub(super) fn of_branch(snapshot: &'a Snapshot<'a>, id: BranchId) -> Result<Self, Error> {
-        let record = branch::require(snapshot.store.as_ref(), id)?;
+        let record = branch::require(snapshot.parts().1, id)?;
         Ok(Self::new(snapshot, id, &record, Lsn::new(u64::MAX)))
     }
 
@@ -41,13 +41,14 @@ impl<'a> Line<'a> {
         let end = match record.first {
             record::First::Root { .. } => End::Nothing,
             record::First::Fork { version, .. } => End::Fork(version),
+            record::First::CutRoot { .. } | record::First::CutFork { .. } => End::Unknown,
         };
         Self { snapshot, branch, first, last, end, has_origin: true }
     }
 
     /// The versions up to the one that a child began with, on the branch that made it.
     fn up_to(snapshot: &'a Snapshot<'a>, branch: BranchId, version: Lsn) -> Result<Self, Error> {
-        let line = branch::load(snapshot.store.as_ref(), branch)?
+        let line = branch::load(snapshot.parts().1, branch)?
             .map(|record| Self::new(snapshot, branch, &record, version))
             .filter(|line| line.first <= version);
         // A deleted branch, or one whose history begins later, has nothing to show but what the child keeps.
@@ -73,12 +74,12 @@ impl<'a> Line<'a> {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Version>, Error> {
-        let snapshot = self.snapshot;
+        let (inner, store) = self.snapshot.parts();
         let range = key::versions_between(self.branch, first.max(self.first), last.min(self.last));
-        let own = snapshot.store.range(&range, direction).map(|entry| {
+        let own = store.range(&range, direction).map(|entry| {
             let (key, value) = entry?;
-            let version = snapshot.inner.versions.take(self.branch, &key, &value)?;
-            Ok(snapshot.inner.readable(self.branch, version))
+            let version = inner.versions.take(self.branch, &key, &value)?;
+            Ok(inner.version(self.branch.namespace(), version))
         });
         let origin = match self.end {
             End::Fork(version) if self.has_origin && (first.get()..=last.get()).contains(&version.lsn) => Some(version),
@@ -92,8 +93,7 @@ impl<'a> Line<'a> {
     }
 
     fn open(&self, version: record::VersionRef) -> Result<Version, Error> {
-        let inner = self.snapshot.inner;
-        Ok(inner.readable(self.branch, inner.versions.load(self.branch.namespace(), version)?))
+        self.snapshot.parts().0.readable(self.branch.namespace(), version)
     }
 
     fn newest(&self, until: Lsn) -> Result<Option<Version>, Error> {

@@ -48,8 +48,8 @@ impl HistoryEntry {
     /// Yields [`Error::Corrupt`] or [`Error::Store`] where reading fails, and ends there.
     pub fn changes(&self, range: KeyRange) -> Option<impl Iterator<Item = Result<Difference, Error>> + Send + use<>> {
         match &self.before {
-            Before::Version(before) => Some(before.map_diff(&self.version, range)),
-            Before::Nothing => Some(self.version.diff_from_nothing(range)),
+            Before::Version(before) => Some(self.version.changes(Some(before), range)),
+            Before::Nothing => Some(self.version.changes(None, range)),
             Before::Unknown => None,
         }
     }

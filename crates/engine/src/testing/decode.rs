@@ -1,13 +1,37 @@
-//! What decoders must do with any bytes; the fuzz targets and ordinary tests call these.
+//! What decoders must do with any bytes, and the engine with any operations; the fuzz targets and ordinary tests call these.
 
+use bincode::{Decode, Encode};
 use bytes::Bytes;
+use proptest::{
+    strategy::{Strategy as _, ValueTree as _},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
 
+use super::steps::{Step, check_against_model, step};
 use crate::{
-    Lsn,
+    Lsn, MemoryStore, Options,
     codec::{self, envelope, record},
     store::dump::{DumpInfo, DumpReader, DumpWriter, format},
     tree::Node,
 };
+
+/// How many bytes name one step: those that are changed, added or taken away change, add or take away that step, and no other.
+const STEP_BYTES: usize = 4;
+/// More steps than this find nothing that fewer would not, but take their time.
+const MAX_STEPS: usize = 24;
+
+/// Any bytes are operations on branches and records, which the engine does as the naive model does.
+///
+/// # Panics
+///
+/// When that does not hold.
+pub fn operations(bytes: &[u8]) {
+    let steps: Vec<_> = bytes.chunks(STEP_BYTES).take(MAX_STEPS).filter_map(step_of).collect();
+    let store = MemoryStore::new();
+    let options = Options::default().with_small_nodes();
+    let checked = check_against_model(&steps, 20, &options, || store.clone());
+    assert!(checked.is_ok(), "{checked:?}");
+}
 
 /// A text is an LSN that prints as what parses to it again, or is refused.
 ///
@@ -29,9 +53,9 @@ pub fn lsn(bytes: &[u8]) {
 pub fn stored(bytes: &[u8]) {
     let Some((kind, payload)) = bytes.split_first() else { return };
     let key = b"key";
-    match kind % 5 {
-        0 => drop(codec::decode::<record::Branch>(key, payload)),
-        1 => drop(codec::decode::<record::Version>(key, payload)),
+    match kind % 13 {
+        0 => again::<record::Branch>(payload),
+        1 => again::<record::Version>(payload),
         2 => {
             if let Some(node) = Node::decode(Bytes::copy_from_slice(payload)) {
                 assert!((1..node.len()).all(|index| node.key(index - 1) < node.key(index)));
@@ -39,9 +63,33 @@ pub fn stored(bytes: &[u8]) {
                 assert!(node.level() == 0 || (0..node.len()).all(|index| node.child(index).is_some()));
             }
         }
-        3 => drop(codec::decode::<record::Deleted>(key, payload)),
+        3 => again::<record::Deleted>(payload),
+        5 => again::<record::Mark>(payload),
+        6 => again::<record::Ids>(payload),
+        7 => again::<record::Namespace>(payload),
+        8 => again::<record::Pin>(payload),
+        9 => again::<record::Window>(payload),
+        10 => again::<record::Unneeded>(payload),
+        11 => again::<record::Garbage>(payload),
+        12 => again::<record::Detached>(payload),
         _ => drop(envelope::open(key, &Bytes::copy_from_slice(payload))),
     }
+}
+
+/// The step that a few bytes name.
+fn step_of(name: &[u8]) -> Option<Step> {
+    let mut seed = [0; 32];
+    seed[..name.len()].copy_from_slice(name);
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(Config::default(), random);
+    Some(step().new_tree(&mut runner).ok()?.current())
+}
+
+/// What decodes says the same when it is encoded again.
+fn again<T: Decode<()> + Encode + PartialEq + std::fmt::Debug>(payload: &[u8]) {
+    let Ok(stored) = codec::decode::<T>(b"key", payload) else { return };
+    let decoded = codec::encode(&stored).and_then(|payload| codec::decode::<T>(b"key", &payload));
+    assert_eq!(decoded.ok(), Some(stored));
 }
 
 /// Any bytes are a dump that is read whole, and holds the same when it is written again, or are refused. The first byte chooses: an odd one stands
@@ -175,6 +223,7 @@ mod tests {
     fn the_seeds_of_all_fuzz_targets_pass() -> Result<(), Box<dyn Error>> {
         run_seeds("lsn", lsn)?;
         run_seeds("stored", stored)?;
+        run_seeds("operations", operations)?;
         #[cfg(feature = "sled")]
         {
             run_seeds("frame", frame)?;

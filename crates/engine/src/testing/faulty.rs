@@ -45,13 +45,14 @@ struct Inner<S> {
 
 #[derive(Default)]
 struct Plan {
-    failures: HashMap<Operation, VecDeque<StoreError>>,
+    /// What becomes of the next operations, one after the other; none where one is passed on.
+    failures: HashMap<Operation, VecDeque<Option<StoreError>>>,
     tampered: BTreeMap<Bytes, Option<Bytes>>,
 }
 
 impl Plan {
     fn fail(&mut self, operation: Operation) -> Result<(), StoreError> {
-        let error = self.failures.get_mut(&operation).and_then(VecDeque::pop_front);
+        let error = self.failures.get_mut(&operation).and_then(VecDeque::pop_front).flatten();
         error.map_or(Ok(()), Err)
     }
 }
@@ -64,7 +65,12 @@ impl<S> FaultyStore<S> {
 
     /// Makes the next `operation` fail; called twice, the next two.
     pub fn fail_next(&self, operation: Operation, error: StoreError) {
-        self.0.plan.lock().failures.entry(operation).or_default().push_back(error);
+        self.0.plan.lock().failures.entry(operation).or_default().push_back(Some(error));
+    }
+
+    /// Passes on the next `times` of `operation`, before the failures that are planned after this.
+    pub fn pass_next(&self, operation: Operation, times: usize) {
+        self.0.plan.lock().failures.entry(operation).or_default().extend(std::iter::repeat_n(None, times));
     }
 
     /// Lets every read of `key` find `value`, or nothing. Range reads show another value, or hide the key, but never show a key that is not stored.

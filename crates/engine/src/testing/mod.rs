@@ -1,6 +1,7 @@
 //! For tests of what embeds the engine, and of stores: with the feature `testing`.
 
 mod clock;
+mod collecting;
 pub mod conformance;
 mod counting;
 pub mod decode;

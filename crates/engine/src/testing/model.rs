@@ -31,18 +31,31 @@ pub struct ModelBranch {
     pub versions: Vec<ModelVersion>,
     /// Its newest LSN.
     pub head_lsn: Lsn,
+    /// The LSN of the version that it began with, which may have been cut off since.
+    pub began: Lsn,
 }
 
 impl ModelBranch {
     /// A branch that begins with `version`.
     pub fn new(id: BranchId, version: ModelVersion, head_lsn: Lsn) -> Self {
-        Self { id, versions: vec![version], head_lsn }
+        Self { id, head_lsn, began: version.lsn, versions: vec![version] }
+    }
+
+    /// Whether the version that the branch began with can be read.
+    pub fn is_whole(&self) -> bool {
+        self.versions[0].lsn == self.began
     }
 
     /// The newest version.
     pub fn head(&self) -> &ModelVersion {
         // A branch is made with a version and never loses one.
         &self.versions[self.versions.len() - 1]
+    }
+
+    /// Forgets the versions before the one that was current at `start`.
+    pub fn cut(&mut self, start: DateTime<Utc>) {
+        let current = self.versions.iter().rposition(|version| version.time <= start);
+        self.versions.drain(..current.unwrap_or(0));
     }
 
     /// The version that was current at `point`, which must lie before the present; none before the history begins or beyond the head.

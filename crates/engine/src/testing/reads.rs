@@ -69,7 +69,7 @@ fn check_changes(engine: &Engine, branch: &ModelBranch) -> Result<(), TestCaseEr
         prop_assert_eq!(entry.before().map(Version::lsn), before.map(|before| before.lsn));
         let nothing = Map::new();
         let expected = match before {
-            None if version.branch != branch.id => None,
+            None if version.branch != branch.id || !branch.is_whole() => None,
             before => Some(naive_diff(before.map_or(&nothing, |before| &before.map), &version.map, &KeyRange::ALL)),
         };
         let changes = entry.changes(KeyRange::ALL).map(|changes| changes.collect::<Result<Vec<_>, _>>());
@@ -112,15 +112,19 @@ fn naive_diff(before: &Map, after: &Map, range: &KeyRange) -> Vec<Difference> {
 
 /// A branch's versions and those it comes from, newest first, as far as they can be read; and whether that is all of them.
 fn lineage<'a>(branches: &'a [ModelBranch], branch: &'a ModelBranch) -> (Vec<&'a ModelVersion>, bool) {
-    let mut versions: Vec<_> = branch.versions.iter().rev().collect();
+    let (mut branch, mut versions) = (branch, branch.versions.iter().rev().collect::<Vec<_>>());
     loop {
         let oldest = versions[versions.len() - 1];
-        let Some(owner) = branches.iter().find(|other| other.id == oldest.branch) else { return (versions, false) };
-        let older: Vec<_> = owner.versions.iter().rev().filter(|version| version.lsn < oldest.lsn).collect();
-        if older.is_empty() {
-            return (versions, true);
+        if oldest.branch == branch.id || !branch.is_whole() {
+            return (versions, branch.is_whole());
         }
-        versions.extend(older);
+        // The branch began with a version of another one, which may be gone, or may not reach back so far.
+        let Some(owner) = branches.iter().find(|other| other.id == oldest.branch) else { return (versions, false) };
+        if owner.versions[0].lsn > oldest.lsn {
+            return (versions, false);
+        }
+        versions.extend(owner.versions.iter().rev().filter(|version| version.lsn < oldest.lsn));
+        branch = owner;
     }
 }
 

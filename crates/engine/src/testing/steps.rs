@@ -8,6 +8,7 @@ use proptest::{prelude::*, sample::Index};
 
 use super::{
     ManualClock,
+    collecting::Kept,
     model::{Map, ModelBranch, ModelVersion},
     reads,
 };
@@ -53,6 +54,44 @@ pub enum Step {
         /// Which branch.
         branch: Index,
     },
+    /// Puts a pin, or moves it.
+    Pin {
+        /// The pin's number.
+        name: u8,
+        /// Which branch.
+        branch: Index,
+        /// Where.
+        point: Where,
+    },
+    /// Releases a pin.
+    Unpin {
+        /// The pin's number.
+        name: u8,
+    },
+    /// Makes a child of what a pin keeps.
+    ForkPinned {
+        /// The pin's number.
+        name: u8,
+    },
+    /// Opens a version, and keeps it open for some steps.
+    Open {
+        /// Which branch.
+        branch: Index,
+        /// Where.
+        point: Where,
+    },
+    /// Sets the retention window, or none.
+    Window {
+        /// In milliseconds.
+        millis: Option<u8>,
+    },
+    /// Collects garbage.
+    Collect {
+        /// With this budget and for this many steps, or all there is.
+        some: Option<(u8, u8)>,
+    },
+    /// Makes a namespace with a branch of some keys, or deletes the one that was made last.
+    Namespace,
     /// Writes or removes a record.
     Record {
         /// The record's number.
@@ -87,7 +126,8 @@ pub fn steps(count: usize) -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step(), 1..=count)
 }
 
-fn step() -> impl Strategy<Value = Step> {
+/// A random step.
+pub fn step() -> impl Strategy<Value = Step> {
     let lengths = prop_oneof![8 => 0..300_u16, 1 => 2_000..16_384_u16];
     let change = (0..600_u16, proptest::option::weighted(0.7, lengths));
     prop_oneof![
@@ -97,7 +137,14 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(branch, from, count)| Step::Clear { branch, from, count }),
         1 => (any::<Index>(), any::<u8>()).prop_map(|(branch, by)| Step::Advance { branch, by }),
         4 => (any::<Index>(), place()).prop_map(|(branch, point)| Step::Fork { branch, point }),
-        1 => any::<Index>().prop_map(|branch| Step::Delete { branch }),
+        2 => any::<Index>().prop_map(|branch| Step::Delete { branch }),
+        1 => (0..3_u8, any::<Index>(), place()).prop_map(|(name, branch, point)| Step::Pin { name, branch, point }),
+        1 => (0..3_u8).prop_map(|name| Step::Unpin { name }),
+        1 => (0..3_u8).prop_map(|name| Step::ForkPinned { name }),
+        1 => (any::<Index>(), place()).prop_map(|(branch, point)| Step::Open { branch, point }),
+        1 => proptest::option::weighted(0.8, any::<u8>()).prop_map(|millis| Step::Window { millis }),
+        2 => proptest::option::of((any::<u8>(), 1..10_u8)).prop_map(|some| Step::Collect { some }),
+        1 => Just(Step::Namespace),
         2 => (any::<u8>(), proptest::option::weighted(0.7, any::<u8>()))
             .prop_map(|(key, value)| Step::Record { key, value }),
         2 => (-5_000..50_000_i32).prop_map(|micros| Step::Clock { micros }),
@@ -134,25 +181,30 @@ pub fn check_against_model<S: Store>(
     let clock = ManualClock::new(start);
     let options = options.clone().with_clock(clock.clone());
     let engine = Engine::open(open(), options.clone())?;
-    let mut run = Run { engine: Some(engine), clock, branches: Vec::new(), records: Map::new() };
+    let mut run = Run { engine: Some(engine), clock, branches: Vec::new(), records: Map::new(), kept: Kept::default() };
     run.create(first_keys)?;
     for step in steps {
         if matches!(step, Step::Reopen) {
+            // Whoever had a version open is gone with the process.
+            run.kept.open.clear();
             run.engine = None;
             run.engine = Some(Engine::open(open(), options.clone())?);
         } else {
             run.step(step)?;
         }
     }
+    run.check_everything()?;
+    run.collect_all()?;
     run.check_everything()
 }
 
-struct Run {
+pub(super) struct Run {
     /// None only while it is opened again.
-    engine: Option<Engine>,
-    clock: ManualClock,
-    branches: Vec<ModelBranch>,
+    pub(super) engine: Option<Engine>,
+    pub(super) clock: ManualClock,
+    pub(super) branches: Vec<ModelBranch>,
     records: Map,
+    pub(super) kept: Kept,
 }
 
 type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -167,7 +219,7 @@ fn value(seed: u16, bytes: u16) -> Vec<u8> {
 }
 
 impl Run {
-    fn engine(&self) -> Result<&Engine, TestCaseError> {
+    pub(super) fn engine(&self) -> Result<&Engine, TestCaseError> {
         self.engine.as_ref().ok_or_else(|| TestCaseError::fail("no engine"))
     }
 
@@ -202,6 +254,13 @@ impl Run {
             Step::Advance { branch, by } => self.advance(branch.index(self.branches.len()), *by),
             Step::Fork { branch, point } => self.fork(branch.index(self.branches.len()), point),
             Step::Delete { branch } => self.delete(branch.index(self.branches.len())),
+            Step::Pin { name, branch, point } => self.pin(*name, branch.index(self.branches.len()), point),
+            Step::Unpin { name } => self.unpin(*name),
+            Step::ForkPinned { name } => self.fork_pinned(*name),
+            Step::Open { branch, point } => self.open(branch.index(self.branches.len()), point),
+            Step::Window { millis } => self.set_window(*millis),
+            Step::Collect { some } => self.collect(*some),
+            Step::Namespace => self.namespace(),
             Step::Record { key, value } => self.record(*key, *value),
             Step::Clock { micros } => {
                 self.clock.advance(TimeDelta::microseconds(i64::from(*micros)));
@@ -260,7 +319,7 @@ impl Run {
         Ok(())
     }
 
-    fn point(&self, at: usize, place: &Where) -> Point {
+    pub(super) fn point(&self, at: usize, place: &Where) -> Point {
         let versions = &self.branches[at].versions;
         match place {
             Where::Head => Point::Head,
@@ -341,6 +400,7 @@ impl Run {
                 }
             }
         }
+        self.check_kept()?;
         let snapshot = engine.snapshot()?;
         let records =
             snapshot.records(NamespaceId::SYSTEM, RECORDS, &KeyRange::ALL, Direction::Ascending, usize::MAX)?;
@@ -367,7 +427,7 @@ fn owned(entries: Vec<(Bytes, Bytes)>) -> Map {
     entries.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 
-fn check_version(found: &Version, expected: &ModelVersion) -> Result<(), TestCaseError> {
+pub(super) fn check_version(found: &Version, expected: &ModelVersion) -> Result<(), TestCaseError> {
     prop_assert_eq!((found.lsn(), found.time()), (expected.lsn, expected.time));
     let all = found.range(KeyRange::ALL, Direction::Ascending).collect::<Result<Vec<_>, _>>()?;
     prop_assert!(all.is_sorted());

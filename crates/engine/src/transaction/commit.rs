@@ -1,6 +1,9 @@
 //! The end of a transaction: check, build, submit, wait.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -15,7 +18,7 @@ use crate::{
     engine::Inner,
     error::Error,
     locks::Held,
-    store::{self, Commit, Condition, KeyRange, Submitted, View, Write},
+    store::{self, Commit, Condition, KeyRange, Sequence, Submitted, View, Write},
     tree::{self, Child, Node, Root, Sink},
     version::VersionData,
 };
@@ -86,7 +89,7 @@ impl<'a> Transaction<'a> {
         for branch in current {
             builder.add(branch)?;
         }
-        let Builder { mut writes, versions, nodes, .. } = builder;
+        let Builder { mut writes, versions, nodes, ahead, .. } = builder;
         writes.extend(self.writes.into_iter().map(|(key, value)| match value {
             Some(value) => Write::Put(key, value),
             None => Write::Delete(key),
@@ -95,7 +98,12 @@ impl<'a> Transaction<'a> {
         let of_branches = branches.iter().map(|branch| read(KeyRange::key(key::branch(*branch)), snapshot.as_ref()));
         let reads = if inner.validates { self.reads } else { Vec::new() };
         let of_store = reads.into_iter().map(|range| read(range, self.snapshot.as_ref()));
-        let conditions: Vec<_> = of_store.chain(of_branches).collect();
+        let mut conditions: Vec<_> = of_store.chain(of_branches).collect();
+        for WrittenAhead { list, sequence } in ahead {
+            // From now on something leads to these nodes, unless somebody has taken them for those of a transaction that failed.
+            conditions.push(Condition { range: KeyRange::key(list.clone()), unchanged_since: sequence });
+            writes.push(Write::Delete(list));
+        }
         let done = Done {
             instant: self.instant,
             versions: versions.iter().map(|version| (version.owner, version.lsn)).collect(),
@@ -116,6 +124,7 @@ impl<'a> Transaction<'a> {
         // A snapshot that stays open while its own commit is flushed would only make the store remember more.
         drop(snapshot);
         drop(self.snapshot);
+        drop(self.reader);
         inner.store.wait(ticket)?;
         Ok(Attempt::Done(done))
     }
@@ -180,14 +189,33 @@ struct Builder<'a> {
     writes: Vec<Write>,
     versions: Vec<VersionData>,
     nodes: Vec<(Child, Arc<Node>)>,
+    ahead: Vec<WrittenAhead>,
+}
+
+/// Nodes that were written before the commit that leads to them.
+struct WrittenAhead {
+    /// The key of the list that names them until then.
+    list: Bytes,
+    sequence: Sequence,
 }
 
 impl<'a> Builder<'a> {
     fn new(inner: &'a Inner, instant: Micros, metadata: &'a [u8]) -> Self {
-        Self { inner, instant, metadata, writes: Vec::new(), versions: Vec::new(), nodes: Vec::new() }
+        Self {
+            inner,
+            instant,
+            metadata,
+            writes: Vec::new(),
+            versions: Vec::new(),
+            nodes: Vec::new(),
+            ahead: Vec::new(),
+        }
     }
 
     fn add(&mut self, current: Current) -> Result<(), Error> {
+        if let Base::Forked { version, .. } = &current.edit.base {
+            self.create(key::reference_of_child(version.owner, version.lsn, current.id.number()));
+        }
         let made = matches!(current.edit.base, Base::Created);
         if made || !current.edit.changes.is_empty() {
             return self.add_version(&current);
@@ -216,9 +244,11 @@ impl<'a> Builder<'a> {
         let key = key::version(id, lsn);
         let (value, checksum) = codec::seal(&key, &stored)?;
         self.writes.push(Write::Create(key, value));
-        let key = key::instant(id, self.instant, lsn);
-        let (value, _) = envelope::seal(&key, &[]);
-        self.writes.push(Write::Create(key, value));
+        self.create(key::instant(id, self.instant, lsn));
+        // From its second version on, a branch has one that the retention window leaves behind some day.
+        if current.record.as_ref().is_some_and(record::Branch::has_one_version) {
+            self.create(key::expiry(id, self.instant));
+        }
 
         let version = VersionData { owner: id, lsn, checksum, micros: self.instant, metadata: stored.metadata, root };
         let first = match &current.record {
@@ -229,6 +259,12 @@ impl<'a> Builder<'a> {
         self.write_branch(current, &record::Branch { head, head_micros, head_lsn: lsn.get(), first })?;
         self.versions.push(version);
         Ok(())
+    }
+
+    /// Writes a key that says everything itself.
+    fn create(&mut self, key: Bytes) {
+        let (value, _) = envelope::seal(&key, &[]);
+        self.writes.push(Write::Create(key, value));
     }
 
     fn edit_map(&mut self, current: &Current) -> Result<Root, Error> {
@@ -272,18 +308,34 @@ impl Sink for NewNodes<'_, '_> {
 }
 
 impl NewNodes<'_, '_> {
-    /// Writes nodes before the commit that refers to them, so that no commit gets too large. Until then, nothing leads to them; if the
-    /// commit never comes, they are garbage.
+    /// Writes nodes before the commit that refers to them, so that no commit gets too large. Until then, nothing leads to them but a list for the
+    /// collector; if the commit never comes, they are garbage.
     fn write_ahead(&mut self) -> Result<(), Error> {
-        let (nodes, rest): (Vec<_>, Vec<_>) =
+        let (mut nodes, rest): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.builder.writes).into_iter().partition(|write| write.key().first() == Some(&b'd'));
         self.builder.writes = rest;
         self.bytes = 0;
         for (child, node) in self.builder.nodes.drain(..) {
             self.inner.nodes.remember(child, node);
         }
+        let mut ids: BTreeMap<NamespaceId, Vec<u64>> = BTreeMap::new();
+        for write in &nodes {
+            let (namespace, id) = key::node_of(write.key()).ok_or(Error::Internal("the key of a node is one"))?;
+            ids.entry(namespace).or_default().push(id.0);
+        }
+        let mut lists = Vec::with_capacity(ids.len());
+        for (namespace, nodes_of) in ids {
+            let list = key::unneeded(namespace, NodeId(nodes_of.first().copied().unwrap_or_default()));
+            let (value, _) = codec::seal(&list, &record::Unneeded { nodes: nodes_of, purged: None })?;
+            nodes.push(Write::Create(list.clone(), value));
+            lists.push(list);
+        }
         match self.inner.store.submit(Commit { conditions: Vec::new(), writes: nodes })? {
-            Submitted::Applied(_) => Ok(()),
+            Submitted::Applied(ticket) => {
+                let sequence = ticket.sequence();
+                self.builder.ahead.extend(lists.into_iter().map(|list| WrittenAhead { list, sequence }));
+                Ok(())
+            }
             Submitted::Conflict => Err(Error::Internal("a commit without conditions cannot conflict")),
         }
     }

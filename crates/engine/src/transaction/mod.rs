@@ -14,6 +14,7 @@ mod merge;
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -30,8 +31,10 @@ use crate::{
     engine::Inner,
     error::{Error, check_key, check_value},
     locks::Held,
+    readers::Reader,
     snapshot::open_record,
     store::{self, Direction, KeyRange, View},
+    version::VersionData,
 };
 
 /// How often a body runs before the engine gives up.
@@ -67,6 +70,9 @@ impl Engine {
     ///
     /// `body` may run several times, since others may change what it read: it should have no effect but through the transaction. When it returns
     /// an error, nothing is written, and what it read was so when that was decided.
+    ///
+    /// A transaction may be of any size. It is kept in memory until it ends: one of 100,000 keys with values of 100 bytes takes less than 128 MiB, what
+    /// the store keeps of it for a while included.
     ///
     /// # Errors
     ///
@@ -132,6 +138,7 @@ pub(crate) fn refuse_inside_body() -> Result<(), Error> {
 /// A running transaction; see [`Engine::transact`]. It reads what it wrote.
 pub struct Transaction<'a> {
     inner: &'a Inner,
+    reader: Reader<'a>,
     snapshot: Box<dyn store::Snapshot + 'a>,
     instant: Micros,
     instant_used: Cell<bool>,
@@ -150,6 +157,7 @@ impl<'a> Transaction<'a> {
     fn new(inner: &'a Inner, floor: Micros) -> Result<Self, Error> {
         Ok(Self {
             inner,
+            reader: inner.readers.enter(),
             snapshot: inner.store.snapshot(View::Latest)?,
             instant: inner.instants.next(floor),
             instant_used: Cell::new(false),
@@ -207,20 +215,22 @@ impl<'a> Transaction<'a> {
             return Err(Error::SystemNamespace);
         }
         self.require_namespace(namespace)?;
-        for range in [key::branches(namespace), key::records(namespace)] {
+        for range in [key::branches(namespace), key::records(namespace), key::pin_range(namespace, &KeyRange::ALL)] {
             let entries = self.store_range(&range, Direction::Ascending, usize::MAX)?;
             self.writes.extend(entries.into_iter().map(|(key, _)| (key, None)));
         }
         self.writes.insert(key::namespace(namespace), None);
+        self.writes.insert(key::window(namespace), None);
         let key = key::deleted_namespace(namespace);
         let (value, _) = codec::seal(&key, &record::Deleted { micros: self.instant.0, branch: None })?;
         self.writes.insert(key, Some(value));
+        self.put_sealed(key::garbage_namespace(namespace), &[]);
         self.branches.retain(|branch, _| branch.namespace() != namespace);
         self.namespaces.remove(&namespace);
         Ok(())
     }
 
-    fn require_namespace(&mut self, namespace: NamespaceId) -> Result<(), Error> {
+    pub(crate) fn require_namespace(&mut self, namespace: NamespaceId) -> Result<(), Error> {
         if self.namespaces.contains(&namespace) {
             return Ok(());
         }
@@ -251,17 +261,25 @@ impl<'a> Transaction<'a> {
     /// [`Error::BranchNotFound`], [`Error::LsnOutsideHistory`], [`Error::TimeOutsideHistory`],
     /// [`Error::Uncommitted`] when this transaction made or changed `parent`, [`Error::Corrupt`], [`Error::Store`].
     pub fn fork(&mut self, parent: BranchId, point: Point) -> Result<Fork, Error> {
-        let found = self.committed_branch(parent)?;
-        let present = match point {
-            Point::Time(time) => self.inner.instants.observe(Micros::of(time)),
-            Point::Head | Point::Lsn(_) => Micros(i64::MAX),
-        };
-        let version = branch::select(self.snapshot.as_ref(), &self.inner.versions, parent, &found, point, present)?;
+        let (found, version) = self.select(parent, point)?;
         let lsn = match point {
             Point::Head => Lsn::new(found.head_lsn),
             Point::Lsn(lsn) => lsn,
             Point::Time(_) => version.lsn,
         };
+        self.fork_version(parent, &version, lsn, point)
+    }
+
+    /// Makes a child of `parent` that begins with `version`, at `lsn`.
+    pub(crate) fn fork_version(
+        &mut self,
+        parent: BranchId,
+        version: &Arc<VersionData>,
+        lsn: Lsn,
+        point: Point,
+    ) -> Result<Fork, Error> {
+        // A purge may replace the version.
+        self.reads.push(KeyRange::key(key::version(version.owner, version.lsn)));
         let id = BranchId::new(parent.namespace(), self.inner.ids.next()?);
         let (reference, micros) = (version.reference(), version.micros.0);
         let first = record::First::Fork { parent: parent.number(), version: reference, micros, asked: point.into() };
@@ -271,7 +289,22 @@ impl<'a> Transaction<'a> {
         Ok(Fork { branch: id, lsn, origin })
     }
 
-    /// Deletes a branch. Its children keep what they inherited.
+    /// The version of `branch` at `point`, as it was before this transaction, and the branch's record.
+    pub(crate) fn select(
+        &mut self,
+        branch: BranchId,
+        point: Point,
+    ) -> Result<(record::Branch, Arc<VersionData>), Error> {
+        let found = self.committed_branch(branch)?;
+        let present = match point {
+            Point::Time(time) => self.inner.instants.observe(Micros::of(time)),
+            Point::Head | Point::Lsn(_) => Micros(i64::MAX),
+        };
+        let version = branch::select(self.snapshot.as_ref(), &self.inner.versions, branch, &found, point, present)?;
+        Ok((found, version))
+    }
+
+    /// Deletes a branch. Its children keep what they inherited, and pins what they keep.
     ///
     /// # Errors
     ///
@@ -282,6 +315,10 @@ impl<'a> Transaction<'a> {
         }
         let found = self.stored_branch(branch)?;
         self.writes.insert(key::branch(branch), None);
+        if let Some(superseded) = branch::oldest_superseded(self.snapshot.as_ref(), branch, &found)? {
+            self.writes.insert(key::expiry(branch, superseded), None);
+        }
+        self.leave_to_collector(branch, Lsn::new(0), Lsn::new(u64::MAX))?;
         let key = key::deleted_branch(branch);
         let (value, _) = codec::seal(&key, &record::Deleted { micros: self.instant.0, branch: Some(found) })?;
         self.writes.insert(key, Some(value));
@@ -464,7 +501,38 @@ impl<'a> Transaction<'a> {
 
     // The store itself
 
-    fn store_get(&mut self, key: &Bytes) -> Result<Option<Bytes>, Error> {
+    pub(crate) fn inner(&self) -> &'a Inner {
+        self.inner
+    }
+
+    /// The commit's instant, which may be noted in what it writes.
+    pub(crate) fn instant_of_commit(&self) -> Micros {
+        self.instant_used.set(true);
+        self.instant
+    }
+
+    /// Writes a stored value, or removes it.
+    pub(crate) fn write(&mut self, key: Bytes, value: Option<Bytes>) {
+        self.writes.insert(key, value);
+    }
+
+    fn put_sealed(&mut self, key: Bytes, payload: &[u8]) {
+        let (value, _) = envelope::seal(&key, payload);
+        self.write(key, Some(value));
+    }
+
+    /// Has the collector look at the versions that `branch` made, from one LSN up to and with another.
+    pub(crate) fn leave_to_collector(&mut self, branch: BranchId, from: Lsn, to: Lsn) -> Result<(), Error> {
+        let key = key::garbage(branch, from);
+        let left = self.store_get(&key)?.map(|value| codec::open::<record::Garbage>(&key, &value)).transpose()?;
+        // What was left before is not forgotten.
+        let to_lsn = left.map_or(0, |(left, _)| left.to_lsn).max(to.get());
+        let (value, _) = codec::seal(&key, &record::Garbage { to_lsn })?;
+        self.write(key, Some(value));
+        Ok(())
+    }
+
+    pub(crate) fn store_get(&mut self, key: &Bytes) -> Result<Option<Bytes>, Error> {
         if let Some(own) = self.writes.get(key) {
             return Ok(own.clone());
         }
@@ -472,7 +540,7 @@ impl<'a> Transaction<'a> {
         Ok(self.snapshot.get(key)?)
     }
 
-    fn store_range(
+    pub(crate) fn store_range(
         &mut self,
         range: &KeyRange,
         direction: Direction,

@@ -45,18 +45,34 @@ impl Nodes {
         {
             return Ok(cached.node);
         }
+        let node = self.read(namespace, child)?;
+        let node = node.ok_or_else(|| Error::corrupt(&key::node(namespace, child.id), "node is missing"))?;
+        self.remember(child, Arc::clone(&node));
+        Ok(node)
+    }
+
+    /// Loads a node that is not going to be asked for again; none where it is missing.
+    pub(crate) fn load_once(&self, namespace: NamespaceId, child: Child) -> Result<Option<Arc<Node>>, Error> {
+        match self.cache.get(&child.id.0) {
+            Some(cached) if cached.checksum == child.checksum => Ok(Some(cached.node)),
+            _ => self.read(namespace, child),
+        }
+    }
+
+    /// Lets go of nodes that are gone.
+    pub(crate) fn forget(&self, id: key::NodeId) {
+        self.cache.remove(&id.0);
+    }
+
+    fn read(&self, namespace: NamespaceId, child: Child) -> Result<Option<Arc<Node>>, Error> {
         let key = key::node(namespace, child.id);
-        let value = immutable(self.store.as_ref(), &key)?;
-        let value = value.ok_or_else(|| Error::corrupt(&key, "node is missing"))?;
+        let Some(value) = immutable(self.store.as_ref(), &key)? else { return Ok(None) };
         let (payload, checksum) = envelope::open(&key, &value)?;
         if checksum != child.checksum {
             return Err(Error::corrupt(&key, "node is not the one that its parent refers to"));
         }
-        let node = Node::decode(payload)
-            .map(Arc::new)
-            .ok_or_else(|| Error::corrupt(&key, "checksum matches, but the value is not a node"))?;
-        self.remember(child, Arc::clone(&node));
-        Ok(node)
+        let node = Node::decode(payload).map(Arc::new);
+        node.map(Some).ok_or_else(|| Error::corrupt(&key, "checksum matches, but the value is not a node"))
     }
 
     /// Loads the child at `index` of `parent`, which must be one level lower.

@@ -2,11 +2,13 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail by a panic, in its helpers too")]
 
+mod bulk;
 mod check;
 mod crash;
 mod damage;
 mod feed;
 mod isolation;
 mod model;
+mod pins;
 mod structure;
 mod transactions;

@@ -1,5 +1,6 @@
 //! The commands, and the status with which each ends.
 
+mod admin;
 mod check;
 mod dump;
 mod load;
@@ -27,6 +28,9 @@ pub fn run(command: &Command) -> ExitCode {
         Command::Dump(options) => (begin().and_then(|()| dump::run(options)), ExitCode::FAILURE),
         Command::Load(options) => (begin().and_then(|()| load::run(options)), ExitCode::FAILURE),
         Command::Check(options) => (begin().and_then(|()| check::run(options)), ExitCode::from(FAILED)),
+        Command::Account(command) => (begin().and_then(|()| admin::account(command)), ExitCode::FAILURE),
+        Command::Key(command) => (begin().and_then(|()| admin::key(command)), ExitCode::FAILURE),
+        Command::PasswordKey(command) => (begin().and_then(|()| admin::password_key(command)), ExitCode::FAILURE),
         Command::Repair(options) => (begin().and_then(|()| repair::run(options)), ExitCode::from(FAILED)),
     };
     outcome.unwrap_or_else(|error| {

@@ -3,13 +3,15 @@
 //! A Unix socket in the data directory, for its owner alone, that speaks HTTP. Whoever can open it could read the data directory too, so there
 //! are no keys.
 
+mod admin;
 mod client;
 mod dump;
 mod server;
 
 pub use self::client::ControlError;
 pub(crate) use self::{
-    client::get,
+    admin::Admin,
+    client::{get, post},
     server::{Control, router},
 };
 

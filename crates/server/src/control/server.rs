@@ -1,7 +1,14 @@
 //! The server's end of the control socket.
 
-use super::{SOCKET, SocketName, dump::dump};
-use axum::{Router, routing::get};
+use super::{
+    SOCKET, SocketName,
+    admin::{Admin, admin},
+    dump::dump,
+};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use offshoot_engine::SledStore;
 use std::{
     fs::{self, Permissions},
@@ -13,8 +20,9 @@ use std::{
 use tokio::net::UnixListener;
 
 /// What the server answers to on its control socket.
-pub(crate) fn router(store: Arc<SledStore>) -> Router {
-    Router::new().route("/dump", get(dump)).with_state(store)
+pub(crate) fn router(store: Arc<SledStore>, on_catalog: Admin) -> Router {
+    let of_store = Router::new().route("/dump", get(dump)).with_state(store);
+    of_store.merge(Router::new().route("/admin", post(admin)).with_state(on_catalog))
 }
 
 /// The socket's file, removed when dropped. Whoever has it has the store open, so no other server's is removed.

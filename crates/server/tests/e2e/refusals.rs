@@ -104,7 +104,7 @@ fn what_a_rule_protects_stays() -> TestResult {
 
     refused(&scene, 422, "BRANCH_IS_DEFAULT", "DELETE", main, "");
     let branches = format!("{project}/branches");
-    refused(&scene, 422, "NOT_SUPPORTED", "POST", &branches, r#"{"branch":{"protected":true}}"#);
+    refused(&scene, 422, "NOT_SUPPORTED", "POST", &branches, r#"{"branch":{"archived":true}}"#);
     let listed = scene.client.get(&branches)["branches"].clone();
     let child = listed.as_array().and_then(|all| all.iter().find(|branch| branch["name"] == "child")).expect("there");
     let child = text(&child["id"]);

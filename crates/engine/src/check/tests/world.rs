@@ -50,6 +50,8 @@ pub(super) fn world() -> Result<World, Error> {
     let other = engine.transact(|tx| {
         let other = tx.create_namespace()?;
         tx.record_put(other, RECORDS, b"of another namespace", b"1")?;
+        tx.set_retention(other, Some(std::time::Duration::from_secs(3600)))?;
+        tx.set_retention(SYSTEM, Some(std::time::Duration::from_secs(60)))?;
         Ok::<_, Error>(other)
     })?;
     let other = other.value;
@@ -71,6 +73,8 @@ pub(super) fn world() -> Result<World, Error> {
     let unwritten = fork(child, Point::Head)?;
     let grandchild = fork(unwritten, Point::Head)?;
     engine.transact(|tx| tx.put(grandchild, b"a key", b"a value"))?;
+    engine.transact(|tx| tx.pin(b"a pin", deleted, Point::Head))?;
+    engine.transact(|tx| tx.pin(b"another pin", main, Point::Lsn(Lsn::new(2))))?;
     engine.transact(|tx| tx.delete_branch(deleted))?;
     let deleted_namespace = engine.transact(|tx| tx.create_namespace())?.value;
     let (gone, deleted_first) = engine

@@ -147,11 +147,19 @@ struct Reading {
     operations: Vec<Operation>,
 }
 
+/// The numbers of the transactions that committed, in the order of the feed.
+struct Markers {
+    seen: Vec<(Position, Bytes)>,
+    /// Up to where the feed was read.
+    until: Position,
+}
+
 /// All that transactions did on an engine.
 pub(super) struct History {
     engine: Engine,
     first: Vec<BranchId>,
     start: Position,
+    markers: Mutex<Markers>,
     branches: Mutex<Vec<BranchId>>,
     committed: Mutex<HashMap<Bytes, Vec<Operation>>>,
     readings: Mutex<Vec<Reading>>,
@@ -169,11 +177,16 @@ impl History {
             engine,
             first,
             start,
+            markers: Mutex::new(Markers { seen: Vec::new(), until: start }),
             branches,
             committed: Mutex::default(),
             readings: Mutex::default(),
             next: Mutex::default(),
         })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Runs a transaction. Where its body fails, it only read.
@@ -242,7 +255,8 @@ impl History {
     pub(super) fn check(&self) -> Result<Result<(), String>, Error> {
         self.read_all()?;
         let mut states = vec![(self.start, State::new(&self.first))];
-        for (position, marker) in self.markers()? {
+        self.follow()?;
+        for (position, marker) in self.markers.lock().seen.clone() {
             let committed = self.committed.lock();
             let Some(operations) = committed.get(&marker) else {
                 return Ok(Err(format!("a transaction that did not commit is there: {marker:?}")));
@@ -273,16 +287,21 @@ impl History {
         Ok(Ok(()))
     }
 
-    /// The numbers of the transactions that committed, in the order of the feed.
-    fn markers(&self) -> Result<Vec<(Position, Bytes)>, Error> {
-        let page = self.engine.feed(self.start, usize::MAX, Duration::ZERO)?;
-        let markers = page.commits.into_iter().flat_map(|commit| {
-            commit.events.into_iter().filter_map(move |event| match event {
-                Event::Record { table, key, .. } if table == MARKERS.name() => Some((commit.position, key)),
-                _ => None,
-            })
-        });
-        Ok(markers.collect())
+    /// Reads the feed; often enough, since it does not keep much.
+    pub(super) fn follow(&self) -> Result<(), Error> {
+        let mut markers = self.markers.lock();
+        let page = self.engine.feed(markers.until, usize::MAX, Duration::ZERO)?;
+        markers.until = page.position;
+        for commit in page.commits {
+            for event in commit.events {
+                if let Event::Record { table, key, .. } = event
+                    && table == MARKERS.name()
+                {
+                    markers.seen.push((commit.position, key));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -16,19 +16,22 @@ fn options() -> Options {
     Options::default().with_small_nodes()
 }
 
-/// Runs one random workload on a new engine; what the checker says.
-fn check_random(store: impl Store, options: Options, seed: u64) -> Result<Result<(), String>, Error> {
+/// Runs one random workload on a new engine; what the checker says, and how many versions were collected meanwhile.
+fn check_random(store: impl Store, options: Options, seed: u64) -> Result<(Result<(), String>, u64), Error> {
     let history = History::begin(Engine::open(store, options)?, 3)?;
-    Workload { threads: 6, transactions: 50, seed }.run(&history)?;
-    history.check()
+    let collected = Workload { threads: 6, transactions: 50, seed }.run(&history)?;
+    Ok((history.check()?, collected))
 }
 
 #[test]
 fn random_transactions_in_memory_are_serializable() -> Result<(), Error> {
+    let mut collected_in_all = 0;
     for seed in 0..30 {
-        let checked = check_random(MemoryStore::new(), options(), seed)?;
+        let (checked, collected) = check_random(MemoryStore::new(), options(), seed)?;
         assert_eq!(checked, Ok(()), "seed {seed}");
+        collected_in_all += collected;
     }
+    assert!(collected_in_all > 0, "the collector was at work all the time");
     Ok(())
 }
 
@@ -37,7 +40,7 @@ fn random_transactions_on_sled_are_serializable() -> Result<(), Box<dyn std::err
     for seed in 0..4 {
         let directory = tempfile::tempdir()?;
         let store = SledStore::open(directory.path(), &SledOptions::default())?;
-        assert_eq!(check_random(store, options(), seed)?, Ok(()), "seed {seed}");
+        assert_eq!(check_random(store, options(), seed)?.0, Ok(()), "seed {seed}");
     }
     Ok(())
 }
@@ -47,7 +50,7 @@ fn the_checker_notices_when_random_transactions_are_not_validated() -> Result<()
     // One workload in a few has two transactions that meet; a hundred without would be a checker that is blind.
     let mut seeds = 0..100;
     let noticed = seeds.try_fold(false, |noticed, seed| {
-        let checked = check_random(MemoryStore::new(), options().without_validation(), seed)?;
+        let (checked, _) = check_random(MemoryStore::new(), options().without_validation(), seed)?;
         Ok::<_, Error>(noticed || checked.is_err())
     })?;
     assert!(noticed);

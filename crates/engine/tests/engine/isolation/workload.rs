@@ -2,12 +2,14 @@
 
 use std::{
     ops::Bound,
-    panic::{AssertUnwindSafe, catch_unwind, panic_any},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
-use offshoot_engine::{Direction, Error, KeyRange};
+use offshoot_engine::{Direction, Error, KeyRange, NamespaceId};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::checker::{History, Recorder};
@@ -26,17 +28,36 @@ pub(super) struct Workload {
 struct OnPurpose;
 
 impl Workload {
-    pub(super) fn run(&self, history: &History) -> Result<(), Error> {
+    /// Runs it, and gives how many versions were collected meanwhile.
+    pub(super) fn run(&self, history: &History) -> Result<u64, Error> {
+        let is_done = AtomicBool::new(false);
         thread::scope(|scope| {
+            let collecting = scope.spawn(|| collect(history, &is_done));
             let threads: Vec<_> = (0..self.threads)
                 .map(|thread| {
                     let mut random = SmallRng::seed_from_u64(self.seed * 1_000 + thread);
                     scope.spawn(move || (0..self.transactions).try_for_each(|_| run_one(history, &mut random)))
                 })
                 .collect();
-            threads.into_iter().try_for_each(|thread| thread.join().expect("no panic"))
+            let run: Result<(), Error> = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+            is_done.store(true, Ordering::SeqCst);
+            let collected = collecting.join().expect("no panic");
+            run.and(collected)
         })
     }
+}
+
+/// Collects garbage all the time, all but what the readers need.
+fn collect(history: &History, is_done: &AtomicBool) -> Result<u64, Error> {
+    let engine = history.engine();
+    engine.transact(|tx| tx.set_retention(NamespaceId::SYSTEM, Some(Duration::ZERO)))?;
+    let mut collector = engine.collector();
+    while !is_done.load(Ordering::SeqCst) {
+        collector.step(20)?;
+        history.follow()?;
+        thread::yield_now();
+    }
+    Ok(collector.collected().versions)
 }
 
 fn run_one(history: &History, random: &mut SmallRng) -> Result<(), Error> {
@@ -56,7 +77,8 @@ fn run_one(history: &History, random: &mut SmallRng) -> Result<(), Error> {
             }
             match end {
                 0 => Err(Error::KeyLength(0)),
-                1 => panic_any(OnPurpose),
+                // Without a word on standard error.
+                1 => resume_unwind(Box::new(OnPurpose)),
                 _ => Ok(()),
             }
         })

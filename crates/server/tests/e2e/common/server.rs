@@ -23,10 +23,11 @@ pub(crate) struct ServerCommand {
 }
 
 impl ServerCommand {
-    /// On `data_dir` and a free port, for the account `casey`, with [`KEY`] as its first key.
+    /// On `data_dir` and a free port, for the account `casey`, with [`KEY`] as its first key, and without computes.
     pub(crate) fn new(data_dir: &Path) -> ServerCommand {
         let mut command = Command::new(env!("CARGO_BIN_EXE_offshoot"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--account", "casey", "--data-dir"]).arg(data_dir);
+        command.args(["--compute", "none"]);
         command.env("OFFSHOOT_API_KEY", KEY).env_remove("OFFSHOOT_LOG");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         ServerCommand { data_dir: data_dir.to_owned(), command }

@@ -37,6 +37,9 @@ impl Hand {
         let store = MemoryStore::new();
         Engine::open(store.clone(), Options::default())?;
         let hand = Self { store, next: 100 };
+        // Of the format without references: the tests of those add them to what an engine wrote.
+        let mark = codec::encode(&record::Mark { created_micros: 1 })?;
+        put(&hand.store, (key::MARK, envelope::seal_as(envelope::FORMAT_WITHOUT_REFERENCES, &key::MARK, &mark).0));
         hand.seal(&key::IDS, &record::Ids { last: 1_000 })?;
         Ok(hand)
     }

@@ -1,0 +1,240 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{TestResult, World, in_short};
+use crate::{
+    Catalog, ComputeChanges, ComputeState, DueOperation, EndpointId, EndpointKind, EndpointSpec, Error, NewBranch,
+    NewProject, OperationStatus, Options, Outcome, Turn, testing::SeededEntropy,
+};
+
+fn endpoint(world: &World) -> Result<EndpointId, Error> {
+    Ok(world.catalog.endpoint_list(&world.caller, &world.project)?.remove(0).id)
+}
+
+fn now(world: &World) -> DateTime<Utc> {
+    offshoot_engine::Clock::now(&world.clock)
+}
+
+fn changes(world: &World, is_whole: bool) -> Result<ComputeChanges, Box<dyn std::error::Error>> {
+    let changes = world.catalog.compute_changes(&world.project, &world.main, &endpoint(world)?, is_whole)?;
+    Ok(changes.ok_or("the endpoint is gone")?)
+}
+
+/// What is to become of each role that may differ.
+fn roles(changes: &ComputeChanges) -> Vec<(&str, bool)> {
+    changes.roles.iter().map(|(name, role)| (name.as_str(), role.is_some())).collect()
+}
+
+fn due(world: &World) -> Result<DueOperation, Box<dyn std::error::Error>> {
+    Ok(world.catalog.operations_due(1)?.pop().ok_or("nothing is due")?)
+}
+
+fn finish(world: &World, due: &DueOperation, outcome: Outcome) -> Result<(), Error> {
+    world.catalog.operations_finish(&[(due.project.clone(), due.operation.id, outcome)])
+}
+
+/// Does what is due as an executor would, leaving the compute active.
+fn apply(world: &World) -> TestResult {
+    let changes = changes(world, false)?;
+    world.catalog.compute_begin(&changes, "one", now(world))??;
+    finish(world, &due(world)?, Outcome::Applied { compute: Some(ComputeState::Active), changes })?;
+    Ok(())
+}
+
+/// A world whose compute is active and has what its branch has.
+fn running() -> Result<World, Box<dyn std::error::Error>> {
+    let world = World::new()?;
+    finish(&world, &due(&world)?, Outcome::Finished { compute: None })?;
+    apply(&world)?;
+    assert!(changes(&world, false)?.is_empty());
+    Ok(world)
+}
+
+#[test]
+fn a_compute_of_which_nothing_is_known_gets_all_and_later_what_differs() -> TestResult {
+    let world = World::new()?;
+    let first = changes(&world, false)?;
+    assert!(first.is_whole);
+    assert_eq!(roles(&first), [("casey", true), ("web_access", true)]);
+    assert_eq!(first.databases.len(), 1);
+
+    let world = running()?;
+    world.create_role(&world.main, "sally")?;
+    world.reset(&world.main, "casey")?;
+    let next = changes(&world, false)?;
+    assert_eq!((next.is_whole, roles(&next)), (false, vec![("casey", true), ("sally", true)]));
+    assert_eq!(roles(&changes(&world, true)?), [("casey", true), ("sally", true), ("web_access", true)]);
+    Ok(())
+}
+
+#[test]
+fn what_an_executor_began_to_apply_before_it_was_killed_is_taken_away() -> TestResult {
+    let world = running()?;
+    world.create_role(&world.main, "sally")?;
+    world.catalog.compute_begin(&changes(&world, false)?, "one", now(&world))??;
+    // Whoever comes after it knows neither whether sally was made nor what else was.
+    world.delete_role(&world.main, "sally")?;
+    world.create_role(&world.main, "bob")?;
+    assert_eq!(roles(&changes(&world, false)?), [("bob", true), ("sally", false)]);
+    apply(&world)?;
+    assert!(changes(&world, false)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_renamed_database_is_the_same_under_both_names() -> TestResult {
+    let world = running()?;
+    let update = |name: &str, new: &str| {
+        let (name, new) = (name.parse()?, new.parse()?);
+        world.catalog.database_update(&world.caller, &world.project, &world.main, &name, Some(new), None)
+    };
+    update("neondb", "app")?;
+    let next = changes(&world, false)?;
+    let [change] = next.databases.as_slice() else { panic!("one database") };
+    assert_eq!(change.database.as_ref().map(|database| database.name.as_str()), Some("app"));
+    assert!(change.names.iter().map(|name| name.as_str()).eq(["neondb"]));
+    Ok(())
+}
+
+#[test]
+fn applying_the_newest_finishes_all_changes_that_were_scheduled_by_then() -> TestResult {
+    let world = running()?;
+    for name in ["a", "b", "c"] {
+        world.create_role(&world.main, name)?;
+    }
+    let read = changes(&world, false)?;
+    world.create_role(&world.main, "later")?;
+    world.catalog.compute_begin(&read, "one", now(&world))??;
+    finish(&world, &due(&world)?, Outcome::Applied { compute: None, changes: read })?;
+    let statuses: Vec<_> = world.operations()?.iter().skip(2).map(|operation| operation.status).collect();
+    assert_eq!(statuses[..3], [OperationStatus::Finished; 3]);
+    assert_eq!(statuses[3], OperationStatus::Running);
+    assert_eq!(roles(&changes(&world, false)?), [("later", true)]);
+    Ok(())
+}
+
+#[test]
+fn a_failure_keeps_its_turn_until_it_is_tried_again() -> TestResult {
+    let world = running()?;
+    world.create_role(&world.main, "sally")?;
+    let at = now(&world) + TimeDelta::seconds(5);
+    let failed = Outcome::Failed { error: "no".into(), retry_at: Some(at) };
+    finish(&world, &due(&world)?, failed.clone())?;
+    let next = due(&world)?;
+    assert_eq!((next.operation.status, next.operation.failures_count), (OperationStatus::Failed, 1));
+    assert_eq!((next.operation.retry_at, next.is_overtaken), (Some(at), false));
+    assert_eq!(next.operation.error.as_deref(), Some("no"));
+    let listed = world.catalog.operation_get(&world.caller, &world.project, next.operation.id)?;
+    assert_eq!(listed, next.operation);
+
+    // Something newer on the endpoint is a reason to try at once.
+    world.pass();
+    world.create_role(&world.main, "bob")?;
+    assert!(due(&world)?.is_overtaken);
+    finish(&world, &due(&world)?, failed)?;
+    assert_eq!(due(&world)?.operation.failures_count, 2);
+    apply(&world)?;
+    assert!(world.catalog.operations_due(1)?.is_empty());
+    let done = world.catalog.operation_get(&world.caller, &world.project, next.operation.id)?;
+    assert_eq!((done.status, done.failures_count, done.retry_at), (OperationStatus::Finished, 2, None));
+    Ok(())
+}
+
+#[test]
+fn a_compute_is_not_suspended_where_it_is_needed_nor_started_where_it_is_not() -> TestResult {
+    let world = running()?;
+    let endpoint = endpoint(&world)?;
+    let turn = || -> Result<_, Box<dyn std::error::Error>> { Ok(world.catalog.operation_turn(&due(&world)?)?) };
+    world.catalog.computes_suspend(std::slice::from_ref(&endpoint))?;
+    assert_eq!(turn()?, Turn::Do);
+    finish(&world, &due(&world)?, Outcome::Finished { compute: Some(ComputeState::Idle) })?;
+
+    // Idle: a change starts it and suspends it again, unless the next change needs it.
+    world.create_role(&world.main, "a")?;
+    finish(&world, &due(&world)?, Outcome::Finished { compute: None })?;
+    assert_eq!((in_short(&[due(&world)?.operation]), turn()?), (vec!["suspend_compute running".into()], Turn::Do));
+    world.create_role(&world.main, "b")?;
+    assert_eq!(turn()?, Turn::Skip);
+    finish(&world, &due(&world)?, Outcome::Skipped)?;
+    finish(&world, &due(&world)?, Outcome::Finished { compute: None })?;
+    assert_eq!(turn()?, Turn::Do);
+
+    // Nor where it is to run by then.
+    world.catalog.endpoint_start(&world.caller, &world.project, &endpoint)?;
+    assert_eq!(turn()?, Turn::Skip);
+    finish(&world, &due(&world)?, Outcome::Skipped)?;
+    assert_eq!(turn()?, Turn::Do);
+    world.catalog.endpoint_suspend(&world.caller, &world.project, &endpoint)?;
+    assert_eq!(turn()?, Turn::Cancel);
+    Ok(())
+}
+
+#[test]
+fn one_executor_at_a_time_has_a_compute() -> TestResult {
+    let world = running()?;
+    let id = endpoint(&world)?;
+    let lease = |name, at| world.catalog.compute_lease(&id, name, 60, at);
+    let start = now(&world);
+    lease("one", start)??;
+    let leased = lease("two", start + TimeDelta::seconds(59))?.unwrap_err();
+    assert_eq!((leased.holder.as_str(), leased.until), ("one", start + TimeDelta::seconds(60)));
+    lease("one", start + TimeDelta::seconds(59))??;
+    assert!(lease("two", start + TimeDelta::seconds(100))?.is_err());
+
+    // Who lost it can't begin to apply anything.
+    world.create_role(&world.main, "sally")?;
+    let read = changes(&world, false)?;
+    lease("two", start + TimeDelta::seconds(200))??;
+    assert!(world.catalog.compute_begin(&read, "one", start + TimeDelta::seconds(200))?.is_err());
+    world.catalog.compute_begin(&read, "two", start + TimeDelta::seconds(200))??;
+    Ok(())
+}
+
+#[test]
+fn computes_of_deleted_endpoints_are_told_until_they_are_forgotten() -> TestResult {
+    let world = running()?;
+    let id = endpoint(&world)?;
+    assert!(world.catalog.computes_gone(10)?.is_empty());
+    world.catalog.endpoint_delete(&world.caller, &world.project, &id)?;
+    assert_eq!(world.catalog.computes_gone(10)?, std::slice::from_ref(&id));
+    assert_eq!(world.catalog.compute_endpoint(&id)?, None);
+    world.catalog.computes_forget(&[id])?;
+    assert!(world.catalog.computes_gone(10)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn each_endpoint_has_a_port_of_its_own_while_there_are_any() -> TestResult {
+    let world = World::new()?;
+    let first = endpoint(&world)?;
+    assert_eq!(world.catalog.compute_port(&first)?, None);
+    let options = Options::default().with_entropy(SeededEntropy::new(9)).with_compute_ports(20_000..=20_002);
+    let catalog = Catalog::open(world.catalog.engine().clone(), options)?;
+    // One that is older than the ports gets one when it is needed.
+    let mut ports = vec![catalog.compute_port(&first)?];
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let created = catalog.project_create(&world.caller, NewProject::default())?;
+        ports.push(catalog.compute_port(&created.endpoints[0].id)?);
+        ids.push(created.project.id);
+    }
+    ports.sort();
+    assert_eq!(ports, [Some(20_000), Some(20_001), Some(20_002)]);
+    let endpoints = vec![EndpointSpec::new(EndpointKind::ReadOnly)];
+    let new = NewBranch { endpoints, ..NewBranch::default() };
+    let without = catalog.branch_create(&world.caller, &world.project, new)?.endpoints.remove(0).id;
+    assert_eq!(catalog.compute_port(&without)?, None);
+    catalog.project_delete(&world.caller, &ids[0])?;
+    assert!(catalog.compute_port(&without)?.is_some());
+    Ok(())
+}
+
+#[test]
+fn old_operations_are_forgotten_and_unfinished_ones_kept() -> TestResult {
+    let world = running()?;
+    world.create_role(&world.main, "sally")?;
+    let before = world.pass();
+    assert_eq!(world.catalog.operations_prune(before)?, 2);
+    assert_eq!(in_short(&world.operations()?), ["apply_config running"]);
+    assert_eq!(world.catalog.operations_prune(before)?, 0);
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Gives a PostgreSQL server the roles and databases of a branch.
+//!
+//! What differs is put right in this order: roles that are missing or differ, and those that go can't log in any more;
+//! databases that go, change their names, are missing or differ; what roles that go own is handed over, and they are
+//! dropped. Doing it again from any point does no harm. In the end all of it is read back and compared.
+//!
+//! What the server has and the branch doesn't know is left alone, and reported as [`Drift`].
+
+mod databases;
+mod error;
+mod facts;
+mod quote;
+mod removal;
+mod roles;
+mod session;
+mod verify;
+
+use std::collections::BTreeSet;
+
+use offshoot_catalog::{ComputeChanges, RoleName, ServerRole};
+
+pub(crate) use self::session::get;
+pub use self::{error::ApplyError, session::Admin, verify::Drift};
+use self::{
+    facts::FoundRole,
+    session::{Session, Version},
+};
+
+/// The lock that whoever changes a server's roles holds: `offshoot` in ASCII.
+const LOCK: i64 = i64::from_be_bytes(*b"offshoot");
+
+/// A server whose roles nobody else changes by way of this crate while it exists.
+pub(crate) struct LockedServer<'a> {
+    admin: &'a Admin,
+    session: Session,
+    version: Version,
+}
+
+impl<'a> LockedServer<'a> {
+    /// Connects to a server, and waits until nobody else changes its roles.
+    ///
+    /// The lock goes with the connection: it is nobody's who lost the server.
+    pub(crate) async fn lock(admin: &'a Admin) -> Result<Self, ApplyError> {
+        let session = admin.connect().await?;
+        let version = session.version().await?;
+        session.run("waiting for others that change roles", &format!("SELECT pg_advisory_lock({LOCK})")).await?;
+        Ok(Self { admin, session, version })
+    }
+
+    /// Makes the server have what `changes` say.
+    pub(crate) async fn apply(&self, changes: &ComputeChanges, privileged: &RoleName) -> Result<Drift, ApplyError> {
+        let (session, version, privileged) = (&self.session, self.version, privileged.as_str());
+        let names: Vec<&str> = changes.roles.keys().map(RoleName::as_str).chain([privileged]).collect();
+        let found = facts::roles(session, privileged, &names).await?;
+        let plan = roles::plan(&changes.roles, &found, privileged, version)?;
+        let mut statements = plan.statements;
+        if !found.contains_key(privileged) {
+            statements.splice(0..0, roles::create_privileged(privileged, version));
+        }
+        session.run("creating and altering roles", &statements.join("; ")).await?;
+        if changes.is_whole || !changes.databases.is_empty() {
+            let found = facts::databases(session).await?;
+            databases::apply(self.admin, session, &changes.databases, &found, (privileged, version)).await?;
+        }
+        removal::apply(self.admin, session, &plan.gone).await?;
+        verify::compare(session, changes, privileged).await
+    }
+
+    /// The roles that the server has and neither its branch nor the compute's past knows; `changes` are to be whole.
+    pub(crate) async fn unknown_roles(
+        &self,
+        changes: &ComputeChanges,
+        privileged: &RoleName,
+    ) -> Result<Vec<ServerRole>, ApplyError> {
+        let known: BTreeSet<&str> = changes.roles.keys().map(RoleName::as_str).collect();
+        let found = facts::all_roles(&self.session, privileged.as_str()).await?;
+        let unknown = found.into_iter().filter(|(name, _)| !known.contains(name.as_str()));
+        let role = |(name, found): (String, FoundRole)| ServerRole {
+            name,
+            can_login: found.can_login,
+            password: found.password,
+        };
+        Ok(unknown.map(role).collect())
+    }
+}

@@ -1,0 +1,114 @@
+//! Roles: what is sent so that the server has them as the branch does.
+
+use std::collections::BTreeMap;
+
+use offshoot_catalog::{Role, RoleLogin, RoleName};
+
+use super::{
+    error::ApplyError,
+    facts::FoundRole,
+    quote::{Ident, Literal, list},
+    session::Version,
+};
+
+/// Roles that the server has and the branch no longer has.
+#[derive(Default)]
+pub(super) struct Gone {
+    pub(super) names: Vec<String>,
+    pub(super) oids: Vec<u32>,
+}
+
+/// What is to be sent about roles, and which are to be dropped after.
+#[derive(Default)]
+pub(super) struct RolePlan {
+    pub(super) statements: Vec<String>,
+    pub(super) gone: Gone,
+}
+
+/// Compares the roles as they are to be with those that were found.
+///
+/// A role that is to be dropped can't log in any more from here on, whatever comes of dropping it.
+pub(super) fn plan(
+    wanted: &BTreeMap<RoleName, Option<Role>>,
+    found: &BTreeMap<String, FoundRole>,
+    privileged: &str,
+    version: Version,
+) -> Result<RolePlan, ApplyError> {
+    let mut plan = RolePlan::default();
+    for (name, role) in wanted {
+        let name = name.as_str();
+        match (role, found.get(name)) {
+            (None, None) => {}
+            // It can't have been the branch's: that would have been refused.
+            (None, Some(found)) if found.is_superuser => {}
+            (None, Some(found)) => {
+                plan.gone.names.push(name.to_owned());
+                plan.gone.oids.push(found.oid);
+                plan.statements.push(format!("ALTER ROLE {} NOLOGIN PASSWORD NULL", Ident(name)));
+            }
+            (Some(_), Some(found)) if found.is_superuser => {
+                return Err(ApplyError::SuperuserInTheWay { name: name.to_owned() });
+            }
+            (Some(role), None) => plan.statements.push(create(role, privileged, version)),
+            (Some(role), Some(found)) => {
+                if !has_login(role, found) {
+                    plan.statements.push(format!("ALTER ROLE {} {}", Ident(name), login(role)));
+                }
+                if !role.protected && !found.is_privileged {
+                    plan.statements.push(format!("GRANT {} TO {}", Ident(privileged), Ident(name)));
+                }
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// Whether a role logs in as the branch says.
+pub(super) fn has_login(role: &Role, found: &FoundRole) -> bool {
+    let verifier = role.verifier.as_ref().map(|verifier| verifier.expose());
+    found.can_login == (role.login == RoleLogin::Password) && found.password.as_deref() == verifier && !found.expires
+}
+
+fn create(role: &Role, privileged: &str, version: Version) -> String {
+    let name = Ident(role.name.as_str());
+    if role.protected {
+        return format!("CREATE ROLE {name} {}", login(role));
+    }
+    format!("CREATE ROLE {name} {} {} IN ROLE {}", attributes(version), login(role), Ident(privileged))
+}
+
+/// How a role logs in: with what is kept of its password, never with a password itself.
+fn login(role: &Role) -> String {
+    let login = match role.login {
+        RoleLogin::Password => "LOGIN",
+        RoleLogin::NoLogin => "NOLOGIN",
+    };
+    match &role.verifier {
+        Some(verifier) => format!("{login} PASSWORD {} VALID UNTIL 'infinity'", Literal(verifier.expose())),
+        None => format!("{login} PASSWORD NULL VALID UNTIL 'infinity'"),
+    }
+}
+
+/// What a role may do besides.
+///
+/// Before PostgreSQL 16, CREATEROLE lets a role make itself a member of `pg_execute_server_program`, and so run
+/// programs as the user whom the server runs as. There it is left out.
+fn attributes(version: Version) -> &'static str {
+    if version.major() >= 16 {
+        "INHERIT CREATEDB CREATEROLE BYPASSRLS REPLICATION"
+    } else {
+        "INHERIT CREATEDB BYPASSRLS REPLICATION"
+    }
+}
+
+/// What makes the group whose members the branch's roles are.
+pub(super) fn create_privileged(name: &str, version: Version) -> Vec<String> {
+    let mut groups = vec!["pg_read_all_data", "pg_write_all_data"];
+    let since = [(16, "pg_create_subscription"), (17, "pg_maintain"), (18, "pg_signal_autovacuum_worker")];
+    groups.extend(since.iter().filter(|(major, _)| version.major() >= *major).map(|(_, group)| *group));
+    let name = Ident(name);
+    vec![
+        format!("CREATE ROLE {name} NOLOGIN {} IN ROLE {}", attributes(version), list(groups)),
+        format!("GRANT pg_monitor, pg_signal_backend TO {name} WITH ADMIN OPTION"),
+    ]
+}

@@ -1,0 +1,166 @@
+//! Does one operation.
+
+use chrono::{DateTime, Utc};
+use offshoot_catalog::{
+    ComputeChanges, ComputeLeased, ComputeState, DueOperation, EndpointId, OperationAction, Outcome, Turn,
+};
+use tokio::time::timeout;
+
+use super::Core;
+use crate::{
+    apply::{ApplyError, LockedServer},
+    driver::{Driver, DriverError},
+    error_chain,
+};
+
+/// For how long an executor has a compute to itself at a time.
+const LEASE_SECONDS: u32 = 600;
+
+/// What came of doing an operation.
+pub(super) enum Done {
+    /// It came to an end, for now or for good.
+    Outcome(Outcome),
+    /// Another executor has the compute until then.
+    Leased(DateTime<Utc>),
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Catalog(#[from] offshoot_catalog::Error),
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Leased(#[from] ComputeLeased),
+    #[error("it was given up after {0} seconds")]
+    TimedOut(u64),
+}
+
+impl<D: Driver> Core<D> {
+    pub(super) async fn perform(&self, due: &DueOperation, endpoint: &EndpointId) -> Done {
+        let limit = self.options.timeout;
+        let done = match timeout(limit, self.try_to(due, endpoint)).await {
+            Ok(done) => done,
+            Err(_) => Err(Failure::TimedOut(limit.as_secs())),
+        };
+        let operation = &due.operation;
+        match done {
+            Ok(outcome) => Done::Outcome(outcome),
+            Err(Failure::Leased(leased)) => Done::Leased(leased.until),
+            Err(failure) => {
+                let error = error_chain(&failure);
+                let pause = self.options.retries.pause(operation.failures_count);
+                let (id, action) = (operation.id.to_string(), operation.action.to_string());
+                match pause {
+                    Some(pause) => tracing::warn!(
+                        endpoint = endpoint.as_str(), id, action, error, pause = %pause, "an operation failed; it will be tried again"
+                    ),
+                    None => {
+                        tracing::error!(endpoint = endpoint.as_str(), id, action, error, "an operation failed for good")
+                    }
+                }
+                Done::Outcome(Outcome::Failed { error, retry_at: pause.map(|pause| Utc::now() + pause) })
+            }
+        }
+    }
+
+    async fn try_to(&self, due: &DueOperation, endpoint: &EndpointId) -> Result<Outcome, Failure> {
+        let (asked, name, of) = (due.clone(), self.options.name.clone(), endpoint.clone());
+        match self.blocking(move |catalog| catalog.operation_turn(&asked)).await? {
+            Turn::Do => {}
+            Turn::Skip => return Ok(Outcome::Skipped),
+            Turn::Cancel => return Ok(Outcome::Cancelled),
+        }
+        self.blocking(move |catalog| catalog.compute_lease(&of, &name, LEASE_SECONDS, Utc::now())).await??;
+        match due.operation.action {
+            OperationAction::StartCompute => self.make_current(due, endpoint, Some(ComputeState::Active)).await,
+            OperationAction::ApplyConfig => self.make_current(due, endpoint, None).await,
+            OperationAction::SyncRoles => self.take_roles(due, endpoint).await,
+            OperationAction::SuspendCompute => {
+                self.driver.stop(endpoint).await?;
+                self.compared.lock().remove(endpoint);
+                Ok(Outcome::Finished { compute: Some(ComputeState::Idle) })
+            }
+            OperationAction::CreateTimeline | OperationAction::CreateBranch | OperationAction::DeleteTimeline => {
+                Ok(Outcome::Finished { compute: None })
+            }
+        }
+    }
+
+    /// Starts an endpoint's compute where it doesn't run, and gives it what its branch has by then.
+    async fn make_current(
+        &self,
+        due: &DueOperation,
+        endpoint: &EndpointId,
+        compute: Option<ComputeState>,
+    ) -> Result<Outcome, Failure> {
+        let of = endpoint.clone();
+        let port = self.blocking(move |catalog| catalog.compute_port(&of)).await?;
+        let admin = self.driver.start(endpoint, port).await?;
+        // Whatever anybody commits from here on comes into what is read below, or is applied by somebody who waits for
+        // this lock. So an executor that lost its lease can't put an old state in place of a new one.
+        let server = LockedServer::lock(&admin).await?;
+        let is_whole = compute == Some(ComputeState::Active) || !self.compared.lock().contains(endpoint);
+        let Some(changes) = self.read_changes(due, endpoint, is_whole).await? else {
+            return self.leave(endpoint).await;
+        };
+        if !changes.is_empty() {
+            let (begun, name) = (changes.clone(), self.options.name.clone());
+            self.blocking(move |catalog| catalog.compute_begin(&begun, &name, Utc::now())).await??;
+            let drift = server.apply(&changes, &self.options.privileged_role).await?;
+            if !drift.is_empty() {
+                let (roles, databases) = (drift.roles.len(), drift.databases.len());
+                tracing::info!(
+                    endpoint = endpoint.as_str(),
+                    roles,
+                    databases,
+                    ?drift,
+                    "the server has roles or databases that its branch doesn't know; they are left alone"
+                );
+            }
+        }
+        self.compared.lock().insert(endpoint.clone());
+        Ok(Outcome::Applied { compute, changes })
+    }
+
+    /// Tells the catalog what roles an endpoint's server has that its branch doesn't know.
+    async fn take_roles(&self, due: &DueOperation, endpoint: &EndpointId) -> Result<Outcome, Failure> {
+        let of = endpoint.clone();
+        let port = self.blocking(move |catalog| catalog.compute_port(&of)).await?;
+        let admin = self.driver.start(endpoint, port).await?;
+        let server = LockedServer::lock(&admin).await?;
+        let Some(changes) = self.read_changes(due, endpoint, true).await? else {
+            return self.leave(endpoint).await;
+        };
+        let unknown = server.unknown_roles(&changes, &self.options.privileged_role).await?;
+        let asked = due.clone();
+        self.blocking(move |catalog| catalog.roles_take(&asked, &unknown)).await?;
+        Ok(Outcome::Finished { compute: None })
+    }
+
+    /// What becomes of an operation whose endpoint serves another branch by now, or is gone.
+    async fn leave(&self, endpoint: &EndpointId) -> Result<Outcome, Failure> {
+        let of = endpoint.clone();
+        if self.blocking(move |catalog| catalog.compute_endpoint(&of)).await?.is_none() {
+            // It went while its compute was started.
+            self.driver.remove(endpoint).await?;
+        }
+        Ok(Outcome::Cancelled)
+    }
+
+    async fn read_changes(
+        &self,
+        due: &DueOperation,
+        endpoint: &EndpointId,
+        is_whole: bool,
+    ) -> Result<Option<ComputeChanges>, Failure> {
+        let Some(branch) = due.operation.branch.clone() else { return Ok(None) };
+        let (project, endpoint) = (due.project.clone(), endpoint.clone());
+        let read =
+            move |catalog: &offshoot_catalog::Catalog| catalog.compute_changes(&project, &branch, &endpoint, is_whole);
+        Ok(self.blocking(read).await?)
+    }
+}

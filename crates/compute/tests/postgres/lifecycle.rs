@@ -1,0 +1,99 @@
+//! Computes that start, stop and go.
+
+use std::time::Duration;
+
+use offshoot_catalog::{ComputeState, OperationAction, OperationStatus};
+use offshoot_compute::ExecutorOptions;
+
+use crate::common::{Fallible, TestResult, World, admin, connect, log_in};
+
+fn state(world: &World) -> Fallible<ComputeState> {
+    let endpoints = world.catalog.endpoint_list(&world.caller, &world.project)?;
+    Ok(endpoints.first().ok_or("no endpoint")?.state)
+}
+
+#[test]
+fn a_compute_that_nobody_uses_is_suspended_and_one_that_is_used_is_not() -> TestResult {
+    let options = ExecutorOptions {
+        upkeep_every: Duration::from_millis(100),
+        suspend_after_seconds: 1,
+        ..ExecutorOptions::default()
+    };
+    let mut world = World::with(options)?;
+    let main = world.main.clone();
+    world.settle()?;
+    let login = world.login(&main)?;
+    let suspended = |world: &World| -> Fallible<bool> {
+        let operations = world.settle()?;
+        Ok(operations.iter().any(|operation| operation.action == OperationAction::SuspendCompute))
+    };
+    let casey = connect(&login, "casey", &world.passwords[&main]["casey"], "neondb")?;
+    casey.run("SELECT pg_sleep(2.5)")?;
+    assert!(!suspended(&world)?);
+    assert_eq!(state(&world)?, ComputeState::Active);
+    drop(casey);
+    while !suspended(&world)? {
+        let moment = world.catalog.moment();
+        world.catalog.operations_wait(moment, Duration::from_secs(60));
+    }
+    assert_eq!(state(&world)?, ComputeState::Idle);
+    assert!(log_in(&login, "casey", &world.passwords[&main]["casey"], "neondb").is_err());
+
+    // What is applied while it is idle starts it, and leaves it idle.
+    world.create_role(&main, "sally")?;
+    let operations = world.settle()?;
+    assert_eq!(operations[0].action, OperationAction::SuspendCompute);
+    assert_eq!(operations[1].action, OperationAction::ApplyConfig);
+    assert!(operations.iter().all(|operation| operation.status == OperationStatus::Finished), "{operations:?}");
+    assert!(log_in(&login, "sally", &world.passwords[&main]["sally"], "neondb").is_err());
+    Ok(())
+}
+
+#[test]
+fn a_compute_goes_with_its_branch_and_with_its_project() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    let child = world.fork(&main, offshoot_engine::Point::Head, world.passwords[&main].clone())?;
+    world.check_after_settling()?;
+    let (of_child, of_main) = (world.login(&child)?, world.login(&main)?);
+    world.catalog.branch_delete(&world.caller, &world.project, &child)?;
+    world.passwords.remove(&child);
+    world.settle_removals()?;
+    assert!(!of_child.socket.exists());
+    world.check_logins()?;
+    world.catalog.project_delete(&world.caller, &world.project)?;
+    world.settle_removals()?;
+    assert!(!of_main.socket.exists());
+    assert_eq!(std::fs::read_dir(world.clusters())?.count(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_compute_that_was_ended_from_outside_is_started_again() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    world.settle()?;
+    let login = world.login(&main)?;
+    world.kill_postgres(&main)?;
+    // Be it by looking after it, or by the next change, whichever comes first.
+    world.create_role(&main, "sally")?;
+    world.settle()?;
+    world.check_logins()?;
+    admin(&login, "postgres")?.run("SELECT 1")
+}
+
+#[test]
+fn computes_stop_with_the_executor_and_start_with_the_next() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    world.check_after_settling()?;
+    let login = world.login(&main)?;
+    world.stop();
+    assert!(log_in(&login, "casey", &world.passwords[&main]["casey"], "neondb").is_err());
+    assert!(!world.clusters().join(login.socket.parent().ok_or("no directory")?).join("data/postmaster.pid").exists());
+    world.create_role(&main, "sally")?;
+    world.delete_role(&main, "sally")?;
+    world.create_role(&main, "bob")?;
+    world.start()?;
+    world.check_after_settling()
+}

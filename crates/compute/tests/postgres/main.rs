@@ -1,0 +1,10 @@
+//! The executor with real PostgreSQL servers.
+
+mod common;
+mod databases;
+mod external;
+mod faults;
+mod lifecycle;
+mod logins;
+mod names;
+mod roles;
