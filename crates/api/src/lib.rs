@@ -33,6 +33,7 @@ mod operations;
 mod projects;
 mod regions;
 mod request;
+mod role_sync;
 mod roles;
 mod session;
 mod settings;
@@ -100,6 +101,7 @@ fn calls() -> OpenApiRouter<ApiState> {
         .merge(projects::routes())
         .merge(branches::routes())
         .merge(roles::routes())
+        .merge(role_sync::routes())
         .merge(databases::routes())
         .merge(endpoints::routes())
         .merge(connection::routes())

@@ -104,6 +104,11 @@ impl Catalog {
     pub fn password_keys_rotate(&self, keys: PasswordKeys) -> Result<PasswordKeysRotated> {
         self.set_password_keys(keys);
         let keys = self.password_keys();
+        // Who made a data key under an older one, and is not done yet, has read these: it begins again, with the new keys.
+        self.commit(|tx| {
+            let used = system::PASSWORD_KEYS.all(tx, NamespaceId::SYSTEM, b"")?;
+            used.iter().try_for_each(|(key, used)| system::PASSWORD_KEYS.put(tx, NamespaceId::SYSTEM, key, used))
+        })?;
         let (mut rotated, mut missing) = (PasswordKeysRotated::default(), BTreeSet::new());
         let mut range = KeyRange::ALL;
         loop {
