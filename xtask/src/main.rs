@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a command line tool speaks to the person who runs it")]
 
 mod bars;
+mod console;
 mod fuzz;
 mod needs;
 mod run;
@@ -16,7 +17,9 @@ usage: cargo xtask COMMAND
   test [ARGS]   gets what the tests need, or names it, then runs them all (ARGS go to `cargo test`)
   bars [ARGS]   measures the speed bars in release mode; fails when one is missed
   fuzz [SECONDS] [TARGETS]
-                runs the fuzz targets, each for a minute unless said otherwise; fails when one finds something";
+                runs the fuzz targets, each for a minute unless said otherwise; fails when one finds something
+  blocking      measures how long the console's pages block with 5,000 branches; fails when it is too long
+  screenshots   takes the pictures of docs/console";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -26,6 +29,8 @@ fn main() -> ExitCode {
         Some("test") => test::run(&rest),
         Some("bars") => bars::run(&rest),
         Some("fuzz") => fuzz::run(&rest),
+        Some("blocking") => console::blocking(),
+        Some("screenshots") => console::screenshots(),
         Some("help" | "--help" | "-h") => {
             eprintln!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -41,12 +41,7 @@ pub(crate) fn all() -> Vec<Need> {
             look: || answers("cc"),
             install: None,
         },
-        Need {
-            name: "Node.js 20.19 or newer, with npm",
-            advice: "runs the API's clients; install it from https://nodejs.org, or where the system's is new enough: apt-get install nodejs npm",
-            look: npm::node_is_there,
-            install: Some(|| apt::install(&["nodejs", "npm"])),
-        },
+        node(),
         Need {
             name: "PostgreSQL 14 or newer: initdb, postgres and psql",
             advice: "is what roles are made true in; on Debian: apt-get install postgresql",
@@ -59,7 +54,49 @@ pub(crate) fn all() -> Vec<Need> {
             look: || npm::is_installed("tests/clients"),
             install: Some(|| npm::install("tests/clients")),
         },
+        chromium(),
+        console(),
     ]
+}
+
+/// What runs JavaScript outside of a browser.
+pub(crate) fn node() -> Need {
+    Need {
+        name: "Node.js 20.19 or newer, with npm",
+        advice: "runs the API's clients and the console's tests; install it from https://nodejs.org, or where the system's is new enough: apt-get install nodejs npm",
+        look: npm::node_is_there,
+        install: Some(|| apt::install(&["nodejs", "npm"])),
+    }
+}
+
+/// The browser that the console is tried in.
+pub(crate) fn chromium() -> Need {
+    Need {
+        name: "Chromium",
+        advice: "shows the console; on Debian: apt-get install chromium (OFFSHOOT_CHROMIUM names it where it is not /usr/bin/chromium)",
+        look: || answers(&browser()),
+        install: Some(|| apt::install(&["chromium"])),
+    }
+}
+
+/// The packages of `tests/console`.
+pub(crate) fn console() -> Need {
+    Need {
+        name: "what drives Chromium",
+        advice: "tries the console as a person does; to install it: npm ci --ignore-scripts, in tests/console",
+        look: || npm::is_installed("tests/console"),
+        install: Some(|| npm::install("tests/console")),
+    }
+}
+
+/// What makes the pictures of the documents small.
+pub(crate) fn pngquant() -> Need {
+    Need {
+        name: "pngquant",
+        advice: "makes the pictures small; on Debian: apt-get install pngquant",
+        look: || answers("pngquant"),
+        install: Some(|| apt::install(&["pngquant"])),
+    }
 }
 
 /// Gets what is missing and can be got.
@@ -93,6 +130,11 @@ impl Need {
         let why = why.map_or_else(String::new, |why| format!(" ({why})"));
         Err(format!("  {}: {}{why}", self.name, self.advice))
     }
+}
+
+/// The program that shows the console.
+fn browser() -> String {
+    std::env::var("OFFSHOOT_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".into())
 }
 
 /// Whether PostgreSQL's programs are on the search path, or where packages put those that aren't.

@@ -20,6 +20,7 @@
 
 mod branches;
 mod connection;
+mod console;
 mod databases;
 mod document;
 mod elsewhere;
@@ -32,6 +33,7 @@ mod operations;
 mod projects;
 mod regions;
 mod request;
+mod role_sync;
 mod roles;
 mod session;
 mod settings;
@@ -53,6 +55,8 @@ use session::ApiState;
 use std::{sync::Arc, time::Duration};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa_axum::router::OpenApiRouter;
+
+pub use console::console;
 
 /// Limits that protect the server from its clients.
 #[derive(Clone, Debug)]
@@ -97,6 +101,7 @@ fn calls() -> OpenApiRouter<ApiState> {
         .merge(projects::routes())
         .merge(branches::routes())
         .merge(roles::routes())
+        .merge(role_sync::routes())
         .merge(databases::routes())
         .merge(endpoints::routes())
         .merge(connection::routes())

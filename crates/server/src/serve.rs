@@ -11,7 +11,7 @@ use crate::{
     password_key::{self, PasswordKeySource},
 };
 use axum::Router;
-use offshoot_api::{ApiOptions, router};
+use offshoot_api::{ApiOptions, console, router};
 use offshoot_catalog::{Catalog, PasswordKeys};
 use offshoot_engine::{Engine, MemoryStore, SledOptions, SledStore};
 use rustix::fs::Mode;
@@ -60,7 +60,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     let executor = computes.start(catalog.clone(), &options.compute)?;
     let housekeeping = Housekeeping::start(catalog.clone())?;
     let admin = Admin { catalog: catalog.clone(), keys };
-    let app = router(catalog, ApiOptions::default());
+    let app = router(catalog, ApiOptions::default()).merge(console());
     let served = runtime.block_on(async {
         let (control, listeners) = store.and_then(|store| listen_for_control(&options.data_dir, store, admin)).unzip();
         let served = serve_until_signal(listener, app, listeners).await;
