@@ -9,7 +9,9 @@ use offshoot_engine::{Engine, Options, SledOptions, SledStore};
 use crate::shared::Shared;
 
 pub mod bars;
+pub mod child;
 pub mod commits;
+pub mod files;
 pub mod memory;
 pub mod overwrite;
 pub mod roles;

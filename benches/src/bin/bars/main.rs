@@ -2,7 +2,6 @@
 //!
 //! Exits with 1 when a bar is missed. Arguments: the names of the groups to run (`offshoot_benches::bars::GROUPS`); all of them by default.
 
-mod child;
 mod commits;
 mod forks;
 mod journal;
@@ -11,6 +10,8 @@ mod reads;
 mod sustained;
 
 use std::process::ExitCode;
+
+use offshoot_benches::child;
 
 /// The allocator of the server.
 #[global_allocator]

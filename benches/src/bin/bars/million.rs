@@ -1,16 +1,16 @@
 //! A store of a million branches: how fast it opens, and what it takes.
 
-use std::{fs, io, path::Path, time::Instant};
+use std::{path::Path, time::Instant};
 
 use offshoot_benches::{
     Outcome,
     bars::{Bar, Limit},
+    child::{Child, Figures, wait_for_parent},
+    files::bytes_below,
     memory::Memory,
     open as open_engine, trees,
 };
 use offshoot_engine::{BranchId, NamespaceId, Point, Table};
-
-use crate::child::{Child, Figures, wait_for_parent};
 
 const BRANCHES: u64 = 1_000_000;
 /// How many forks one transaction makes.
@@ -114,15 +114,4 @@ pub(crate) fn open(directory: &Path) -> Outcome<()> {
         .with("seconds", seconds)
         .with("peak", Memory::now()?.peak as f64)
         .print()
-}
-
-/// How many bytes the files below a directory have.
-fn bytes_below(directory: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        bytes += if metadata.is_dir() { bytes_below(&entry.path())? } else { metadata.len() };
-    }
-    Ok(bytes)
 }

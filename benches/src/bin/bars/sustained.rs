@@ -9,6 +9,7 @@ use std::{
 use offshoot_benches::{
     Outcome,
     bars::{Bar, Limit},
+    child::{Child, Figures},
     commits::at_once,
     memory::Memory,
     overwrite::Preallocated,
@@ -16,10 +17,7 @@ use offshoot_benches::{
 };
 use offshoot_engine::SledStore;
 
-use crate::{
-    child::{Child, Figures},
-    journal::{Ground, THREADS, raw},
-};
+use crate::journal::{Ground, THREADS, raw};
 
 const WINDOW: Duration = Duration::from_secs(5);
 const WINDOWS: u32 = 6;
