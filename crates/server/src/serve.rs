@@ -13,7 +13,7 @@ use crate::{
 use axum::Router;
 use offshoot_api::{ApiOptions, console, router};
 use offshoot_catalog::{Catalog, PasswordKeys};
-use offshoot_engine::{Engine, MemoryStore, SledOptions, SledStore};
+use offshoot_engine::{Engine, MemoryStore, Pace, SledOptions, SledStore};
 use rustix::fs::Mode;
 use std::{
     fs::{self, DirBuilder},
@@ -46,6 +46,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     // Whatever this process creates is for its user alone.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let Stored { engine, store } = Stored::open(options)?;
+    let collector = engine.collect_in_background(Pace::default())?;
     let computes = Computes::choose(&options.compute, options.store, &options.data_dir)?;
     let keys = &options.keys;
     let (key_file, key_texts) = (keys.password_key_file.as_deref(), keys.password_keys.as_ref());
@@ -72,6 +73,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     drop(runtime);
     housekeeping.stop();
     executor.stop();
+    drop(collector);
     served
 }
 
