@@ -107,6 +107,10 @@ impl Store for Recorder {
         self.store.feed(after, limit)
     }
 
+    fn wait_for_feed(&self, after: Sequence, timeout: Duration) -> bool {
+        self.store.wait_for_feed(after, timeout)
+    }
+
     fn max_commit_bytes(&self) -> usize {
         self.store.max_commit_bytes()
     }
