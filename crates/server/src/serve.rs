@@ -9,7 +9,7 @@ use crate::{
 use axum::Router;
 use offshoot_api::{ApiOptions, router};
 use offshoot_catalog::Catalog;
-use offshoot_engine::{Engine, MemoryStore, SledOptions, SledStore};
+use offshoot_engine::{Engine, MemoryStore, Pace, SledOptions, SledStore};
 use rustix::fs::Mode;
 use std::{
     fs::{self, DirBuilder},
@@ -42,6 +42,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     // Whatever this process creates is for its user alone.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let Stored { engine, store } = Stored::open(options)?;
+    let collector = engine.collect_in_background(Pace::default())?;
     let catalog = Catalog::open(engine, offshoot_catalog::Options::default())?;
     let runtime = tokio::runtime::Runtime::new()?;
     let listener = runtime.block_on(TcpListener::bind(options.listen));
@@ -61,6 +62,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     // Waits for catalog calls that are still on the runtime's threads.
     drop(runtime);
     driver.stop();
+    drop(collector);
     served
 }
 

@@ -245,7 +245,8 @@ impl Findings {
         self.kept.retain(|finding| {
             at += 1;
             let of_collected = Key::parse(&finding.key).and_then(Key::namespace).is_some_and(&is_collected);
-            !(unneeded.contains(&(at - 1)) || of_collected && finding.problem == Problem::Missing)
+            let is_forgiven = of_collected && finding.problem == Problem::Missing;
+            !unneeded.contains(&(at - 1)) && !is_forgiven
         });
     }
 

@@ -7,11 +7,14 @@ use std::{
     io::{BufRead, BufReader, Write as _},
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
     thread,
+    time::Duration,
 };
 
 use offshoot_engine::{
-    BranchId, Direction, Engine, KeyRange, NamespaceId, Options, Point, SledOptions, SledStore, Table,
+    BranchId, Direction, Engine, KeyRange, NamespaceId, Options, Pace, Point, SledOptions, SledStore, Step, Table,
+    check::check as engine_check,
 };
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
@@ -24,8 +27,11 @@ const WRITERS: u64 = 4;
 const KEYS: u64 = 6;
 
 fn open(directory: &Path) -> Outcome<Engine> {
-    let store = SledStore::open(directory, &SledOptions::default().with_cache_bytes(16 << 20))?;
-    Ok(Engine::open(store, Options::default().with_small_nodes())?)
+    Ok(Engine::open(open_store(directory)?, Options::default().with_small_nodes())?)
+}
+
+fn open_store(directory: &Path) -> Outcome<SledStore> {
+    Ok(SledStore::open(directory, &SledOptions::default().with_cache_bytes(16 << 20))?)
 }
 
 fn branch_of(engine: &Engine, writer: u64) -> Outcome<Option<BranchId>> {
@@ -58,6 +64,12 @@ fn commit(engine: &Engine, writer: u64, most: u64, acknowledge: impl Fn(u64, u64
             tx.record_put(NamespaceId::SYSTEM, PROGRESS, &[1, writer.to_be_bytes()[7]], &count.to_be_bytes())
         })?;
         acknowledge(writer, count)?;
+        if count % 10 == 0 {
+            // Something for the collector: a child with a version of its own, which is deleted.
+            let child = engine.transact(|tx| tx.fork(branch, Point::Head))?.value.branch;
+            engine.transact(|tx| (0..200_u8).try_for_each(|number| tx.put(child, &[number], &count.to_be_bytes())))?;
+            engine.transact(|tx| tx.delete_branch(child))?;
+        }
         if count % 25 == 0 {
             engine.transact(|tx| tx.fork(branch, Point::Head))?;
         }
@@ -89,6 +101,8 @@ fn create_branches(engine: &Engine) -> Outcome<()> {
 fn run(directory: &Path, most: u64) -> Outcome<()> {
     let engine = open(directory)?;
     create_branches(&engine)?;
+    let pace = Pace { keys_per_step: 20, rest: Duration::ZERO, between_rounds: Duration::ZERO };
+    let _collector = engine.collect_in_background(pace)?;
     let acknowledge = |writer, count| {
         let mut out = std::io::stdout().lock();
         writeln!(out, "ack {writer} {count}")?;
@@ -104,7 +118,13 @@ fn run(directory: &Path, most: u64) -> Outcome<()> {
 
 /// Checks the store after a crash against what was acknowledged.
 fn check(directory: &Path, acknowledged: &BTreeMap<u64, u64>) -> Outcome<()> {
-    let engine = open(directory)?;
+    let store = Arc::new(open_store(directory)?);
+    let report = engine_check(&store, &mut |_| {})?;
+    assert!(report.is_sound(), "{report}");
+    let engine = Engine::open(store, Options::default().with_small_nodes())?;
+    let mut collector = engine.collector();
+    while collector.step(1_000)? != Step::Idle {}
+    drop(collector);
     for writer in 0..WRITERS {
         let least = acknowledged.get(&writer).copied().unwrap_or(0);
         let Some(branch) = branch_of(&engine, writer)? else {
