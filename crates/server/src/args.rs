@@ -26,7 +26,7 @@ pub enum Command {
     /// Environment: OFFSHOOT_API_KEY is the first key of a new data directory, instead of a generated one. OFFSHOOT_PASSWORD_KEYS
     /// holds the keys that stored passwords are sealed under, instead of a file: each 32 bytes in base64, with commas in between, the
     /// newest one last. OFFSHOOT_LOG filters the log on standard error, as in `info` (the default) or `warn,offshoot_api=debug`.
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// Writes all that is stored into one file: a backup.
     ///
     /// Of the server that runs on DIR, where there is one, which goes on working; otherwise of DIR itself. The dump is of one moment, and has
