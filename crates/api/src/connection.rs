@@ -32,7 +32,14 @@ pub(crate) struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    fn uri(&self, host: &str) -> String {
+    /// What a client takes as it is. Not every system resolves names below `localhost`, so where the endpoint is on this machine, the address
+    /// stands in the place of its host.
+    fn uri(&self, is_pooled: bool) -> String {
+        let host = match self.endpoint.port {
+            Some(port) => format!("127.0.0.1:{port}"),
+            None if is_pooled => pooler_host(self.endpoint),
+            None => host(self.endpoint),
+        };
         let encoded = |text| utf8_percent_encode(text, ENCODED);
         let (role, password) = (encoded(self.role.as_str()), encoded(self.password.expose_secret()));
         format!("postgresql://{role}:{password}@{host}/{}?sslmode=require", encoded(self.database.as_str()))
@@ -59,15 +66,14 @@ struct ConnectionParametersBody {
 
 impl From<Connection<'_>> for ConnectionBody {
     fn from(connection: Connection<'_>) -> ConnectionBody {
-        let host = host(&connection.endpoint.id);
         ConnectionBody {
-            connection_uri: connection.uri(&host),
+            connection_uri: connection.uri(false),
             connection_parameters: ConnectionParametersBody {
                 database: connection.database.to_string(),
                 password: connection.password.expose_secret().to_owned(),
                 role: connection.role.to_string(),
-                host,
-                pooler_host: pooler_host(&connection.endpoint.id),
+                host: host(connection.endpoint),
+                pooler_host: pooler_host(connection.endpoint),
             },
         }
     }
@@ -115,8 +121,7 @@ async fn connection_uri(
         catalog.database_get(caller, &project, &endpoint.branch, &database)?;
         let password = catalog.role_reveal_password(caller, &project, &endpoint.branch, &role)?;
         let connection = Connection { endpoint: &endpoint, role: &role, password: &password, database: &database };
-        let pooled = params.pooled.is_some_and(|Flag(pooled)| pooled);
-        Ok(connection.uri(&if pooled { pooler_host(&endpoint.id) } else { host(&endpoint.id) }))
+        Ok(connection.uri(params.pooled.is_some_and(|Flag(pooled)| pooled)))
     };
     Ok(Json(ConnectionUriBody { uri: session.run(find).await? }))
 }

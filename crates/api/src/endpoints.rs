@@ -62,13 +62,17 @@ impl From<EndpointKind> for KindBody {
 }
 
 /// Where an endpoint is reached. Clients derive other hosts from the id in it.
-pub(crate) fn host(id: &EndpointId) -> String {
-    format!("{id}.{PROXY_HOST}")
+pub(crate) fn host(endpoint: &Endpoint) -> String {
+    with_port(format!("{}.{PROXY_HOST}", endpoint.id), endpoint)
 }
 
 /// Where an endpoint is reached through a pooler.
-pub(crate) fn pooler_host(id: &EndpointId) -> String {
-    format!("{id}-pooler.{PROXY_HOST}")
+pub(crate) fn pooler_host(endpoint: &Endpoint) -> String {
+    with_port(format!("{}-pooler.{PROXY_HOST}", endpoint.id), endpoint)
+}
+
+fn with_port(host: String, endpoint: &Endpoint) -> String {
+    endpoint.port.map_or(host.clone(), |port| format!("{host}:{port}"))
 }
 
 /// A compute size of a request.
@@ -117,7 +121,7 @@ impl From<Endpoint> for EndpointBody {
         let mut settings = settings::shown(&endpoint.settings);
         settings.entry("pg_settings").or_insert_with(|| json!({}));
         EndpointBody {
-            host: host(&endpoint.id),
+            host: host(&endpoint),
             id: endpoint.id.to_string(),
             project_id: endpoint.project.to_string(),
             branch_id: endpoint.branch.to_string(),

@@ -32,6 +32,7 @@ mod operations;
 mod projects;
 mod regions;
 mod request;
+mod role_sync;
 mod roles;
 mod session;
 mod settings;
@@ -97,6 +98,7 @@ fn calls() -> OpenApiRouter<ApiState> {
         .merge(projects::routes())
         .merge(branches::routes())
         .merge(roles::routes())
+        .merge(role_sync::routes())
         .merge(databases::routes())
         .merge(endpoints::routes())
         .merge(connection::routes())

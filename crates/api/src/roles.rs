@@ -147,6 +147,16 @@ async fn role_list(session: Session, PathParams((project, branch)): BranchPath) 
     Ok(Json(RolesBody { roles: bodies(roles) }))
 }
 
+/// What [`role_get`] answers.
+pub(crate) async fn show(session: Session, path: (ProjectId, BranchId, RoleName)) -> Result<Response, ApiError> {
+    role_get(session, PathParams(path)).await.map(IntoResponse::into_response)
+}
+
+/// What [`role_delete`] answers.
+pub(crate) async fn delete(session: Session, path: (ProjectId, BranchId, RoleName)) -> Result<Response, ApiError> {
+    role_delete(session, PathParams(path)).await
+}
+
 /// Creates a role. The answer has its password.
 #[utoipa::path(
     post,

@@ -386,7 +386,8 @@ fn load_endpoint(
     };
     let key = pair(branch.as_str(), endpoint.as_str());
     let record = project::ENDPOINTS.get(source, NamespaceId::new(found.namespace), &key)?;
-    Ok(record.map(|record| Endpoint::from_record(endpoint.clone(), project, branch, &record)))
+    let port = port(source, endpoint)?;
+    Ok(record.map(|record| Endpoint::from_record(endpoint.clone(), project, branch, &record, port)))
 }
 
 fn endpoint_id(key: &[u8]) -> Result<EndpointId> {

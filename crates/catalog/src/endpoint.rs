@@ -95,6 +95,8 @@ pub struct Endpoint {
     pub passwordless_access: bool,
     /// Settings by name, as they were given.
     pub settings: TextMap,
+    /// The port of its compute on the loopback address, where computes are on one machine.
+    pub port: Option<u16>,
     /// When its compute was last started.
     pub started_at: Option<DateTime<Utc>>,
     /// When its compute was last suspended.
@@ -106,8 +108,15 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn from_record(id: EndpointId, project: &ProjectId, branch: &BranchId, record: &EndpointRecord) -> Self {
+    pub(crate) fn from_record(
+        id: EndpointId,
+        project: &ProjectId,
+        branch: &BranchId,
+        record: &EndpointRecord,
+        port: Option<u16>,
+    ) -> Self {
         Self {
+            port,
             id,
             project: project.clone(),
             branch: branch.clone(),
@@ -139,7 +148,7 @@ impl Catalog {
     pub fn endpoint_list(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<Endpoint>> {
         let mut source = self.engine().snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
-        in_order(&project, project::ENDPOINTS.all(&mut source, project.namespace(), b"")?)
+        of_project(&mut source, &project)
     }
 
     /// The endpoints of a branch, in order of creation.
@@ -176,6 +185,7 @@ struct FoundEndpoint {
     id: EndpointId,
     branch: BranchId,
     record: EndpointRecord,
+    port: Option<u16>,
 }
 
 impl FoundEndpoint {
@@ -188,7 +198,8 @@ impl FoundEndpoint {
         let key = pair(branch.as_str(), id.as_str());
         let record = project::ENDPOINTS.get(source, project.namespace(), &key)?;
         let record = record.ok_or_else(|| project::ENDPOINTS.corrupt_key(&key, "the endpoint is missing"))?;
-        Ok(Self { id: id.clone(), branch, record })
+        let port = compute::port(source, id)?;
+        Ok(Self { id: id.clone(), branch, record, port })
     }
 
     fn put(&self, tx: &mut Transaction<'_>, project: &FoundProject) -> Result<()> {
@@ -197,18 +208,20 @@ impl FoundEndpoint {
     }
 
     fn endpoint(&self, project: &FoundProject) -> Endpoint {
-        Endpoint::from_record(self.id.clone(), &project.id, &self.branch, &self.record)
+        Endpoint::from_record(self.id.clone(), &project.id, &self.branch, &self.record, self.port)
     }
 }
 
 /// The endpoints of a branch, in order of creation.
 pub(crate) fn of_branch(source: &mut impl Source, project: &FoundProject, branch: &BranchId) -> Result<Vec<Endpoint>> {
-    in_order(project, project::ENDPOINTS.all(source, project.namespace(), &pair(branch.as_str(), ""))?)
+    let records = project::ENDPOINTS.all(source, project.namespace(), &pair(branch.as_str(), ""))?;
+    in_order(source, project, records)
 }
 
 /// All endpoints of a project.
 pub(crate) fn of_project(source: &mut impl Source, project: &FoundProject) -> Result<Vec<Endpoint>> {
-    in_order(project, project::ENDPOINTS.all(source, project.namespace(), b"")?)
+    let records = project::ENDPOINTS.all(source, project.namespace(), b"")?;
+    in_order(source, project, records)
 }
 
 /// Removes an endpoint.
@@ -267,11 +280,16 @@ pub(crate) fn set_state(
     }
 }
 
-fn in_order(project: &FoundProject, records: Vec<(Bytes, EndpointRecord)>) -> Result<Vec<Endpoint>> {
+fn in_order(
+    source: &mut impl Source,
+    project: &FoundProject,
+    records: Vec<(Bytes, EndpointRecord)>,
+) -> Result<Vec<Endpoint>> {
     let endpoint = |(key, record): (Bytes, EndpointRecord)| {
         let (branch, id) =
             ids_in(&key).ok_or_else(|| project::ENDPOINTS.corrupt_key(&key, "its key is not two ids"))?;
-        Ok((record.place, Endpoint::from_record(id, &project.id, &branch, &record)))
+        let port = compute::port(source, &id)?;
+        Ok((record.place, Endpoint::from_record(id, &project.id, &branch, &record, port)))
     };
     let mut endpoints = records.into_iter().map(endpoint).collect::<Result<Vec<_>>>()?;
     endpoints.sort_by_key(|(place, endpoint)| (endpoint.created_at, *place));

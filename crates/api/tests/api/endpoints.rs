@@ -144,3 +144,31 @@ async fn system_roles_are_left_out_of_lists_where_that_is_asked_for() -> TestRes
     assert_eq!(app.get(&format!("{main}/roles/web_access")).await?["role"]["protected"], true);
     Ok(())
 }
+
+#[tokio::test]
+async fn roles_are_taken_over_only_where_there_is_a_compute() -> TestResult {
+    let app = App::new()?;
+    let created = app.send("POST", "/projects", "").await?.body;
+    let project = created["project"]["id"].as_str().ok_or("no id")?;
+    let branches = format!("/projects/{project}/branches");
+    let child = app.send("POST", &branches, "").await?.body;
+    let child = child["branch"]["id"].as_str().ok_or("no id")?;
+    let refused = app.send("POST", &format!("{branches}/{child}/roles/sync"), "").await?;
+    assert_eq!((refused.status.as_u16(), refused.body["code"].as_str()), (422, Some("BRANCH_HAS_NO_COMPUTE")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_role_named_sync_is_a_role_like_any_other() -> TestResult {
+    let app = App::new()?;
+    let created = app.send("POST", "/projects", "").await?.body;
+    let (project, branch) = (created["project"]["id"].as_str(), created["branch"]["id"].as_str());
+    let roles = format!("/projects/{}/branches/{}/roles", project.ok_or("no id")?, branch.ok_or("no id")?);
+    app.send("POST", &roles, r#"{"role": {"name": "sync"}}"#).await?;
+    let shown = app.send("GET", &format!("{roles}/sync"), "").await?;
+    assert_eq!((shown.status.as_u16(), shown.body["role"]["name"].as_str()), (200, Some("sync")));
+    assert_eq!(app.send("POST", &format!("{roles}/sync/reset_password"), "").await?.status.as_u16(), 200);
+    assert_eq!(app.send("DELETE", &format!("{roles}/sync"), "").await?.status.as_u16(), 200);
+    assert_eq!(app.send("GET", &format!("{roles}/sync"), "").await?.status.as_u16(), 404);
+    Ok(())
+}

@@ -181,8 +181,8 @@ impl Catalog {
             project::ENDPOINTS.put(tx, project.namespace(), &pair(branch.as_str(), id.as_str()), &record)?;
             let place = EndpointIdRecord { project: project.id.clone(), branch: branch.clone() };
             system::ENDPOINT_IDS.put(tx, NamespaceId::SYSTEM, id.as_str().as_bytes(), &place)?;
-            self.port_draw(tx, &id)?;
-            Ok(Endpoint::from_record(id, &project.id, branch, &record))
+            let port = self.port_draw(tx, &id)?;
+            Ok(Endpoint::from_record(id, &project.id, branch, &record, port))
         };
         (0..).zip(specs).map(create).collect()
     }
