@@ -3,7 +3,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { manyBranches } from "../lib/furnish.js";
-import { suite } from "../lib/suite.js";
+import { eventually, suite } from "../lib/suite.js";
 
 const BRANCHES = 5000;
 const ELEMENTS_MAX = 2000;
@@ -46,5 +46,17 @@ test("one of five thousand branches is found, and its parent in the picker", asy
   const dialog = page.getByRole("dialog", { name: "New branch" });
   await dialog.getByRole("combobox", { name: "Parent" }).fill("branch-12");
   assert.ok((await dialog.getByRole("option").count()) <= 50);
+  await close();
+});
+
+test("the address of any branch leads to it in the picture", async () => {
+  const branches = await project.branches();
+  const { page, close } = await shared.open({ path: `${project.path}/branches/${branches[2500].id}` });
+  const row = page.getByRole("treeitem", { selected: true });
+  await row.waitFor();
+  assert.equal(await row.locator(".name").textContent(), branches[2500].name);
+  const around = await page.getByRole("tree", { name: "Branches" }).boundingBox();
+  const isIn = (inside) => inside && inside.y >= around.y && inside.y + inside.height <= around.y + around.height;
+  await eventually(async () => isIn(await row.boundingBox()), "the row is in view");
   await close();
 });

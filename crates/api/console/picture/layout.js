@@ -53,10 +53,15 @@ function latestForkFirst(a, b) {
   return (parseLsn(b.parent_lsn) ?? 0) - (parseLsn(a.parent_lsn) ?? 0) || b.created_at.localeCompare(a.created_at);
 }
 
+const beginnings = { time: new WeakMap(), lsn: new WeakMap() };
+
 /** Where a branch begins on an axis: in milliseconds, or as an LSN. */
 export function beginning(branch, axis) {
-  if (axis === "lsn") return parseLsn(branch.parent_lsn) ?? 1;
-  return Date.parse(branch.parent_timestamp ?? branch.created_at);
+  const known = beginnings[axis].get(branch);
+  if (known !== undefined) return known;
+  const begins = axis === "lsn" ? (parseLsn(branch.parent_lsn) ?? 1) : Date.parse(branch.parent_timestamp ?? branch.created_at);
+  beginnings[axis].set(branch, begins);
+  return begins;
 }
 
 /** The ids of a branch and of those it comes from. */

@@ -1,7 +1,7 @@
 // The picture of a project's branches. Only the rows in view are drawn, and of each row only what differs on the screen, so that it costs
 // the same with five branches and with five thousand.
 
-import { h, name, replace, s } from "../lib/dom.js";
+import { h, name, s } from "../lib/dom.js";
 import { formatLsn, localTime } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
 import { actionWords, changeKind } from "../views/changes.js";
@@ -30,6 +30,8 @@ export class Picture {
   #selected = null;
   #point = null;
   #drawing = 0;
+  /** Whether the selected branch has yet to be brought into view. */
+  #hidden = false;
   #labels = h("div", { class: "labels" });
   #svg = s("svg", { class: "lines", "aria-hidden": "true" });
   #spacer = h("div", { class: "spacer" });
@@ -67,7 +69,7 @@ export class Picture {
     const moved = branch?.id !== this.#selected?.id;
     this.#selected = branch ?? null;
     this.#point = point?.kind === "head" ? null : (point ?? null);
-    if (moved) this.#reveal();
+    this.#hidden ||= moved;
     this.draw();
   }
 
@@ -90,11 +92,6 @@ export class Picture {
     this.draw();
   }
 
-  /** How many elements the picture has drawn. */
-  get drawn() {
-    return this.node.querySelectorAll("*").length;
-  }
-
   #arrange() {
     this.#rows = rowsOf(this.#state, { closed: this.#closed, search: this.#search });
     this.#spacer.style.height = `${this.#rows.length * ROW}px`;
@@ -114,6 +111,7 @@ export class Picture {
     const height = this.#scroller.clientHeight;
     const width = this.#svg.clientWidth - 2 * MARGIN;
     if (height === 0 || width <= 0) return;
+    if (this.#hidden) this.#reveal(height);
     const first = Math.max(0, Math.floor(this.#scroller.scrollTop / ROW) - SPARE_ROWS);
     const last = Math.min(this.#rows.length, Math.ceil((this.#scroller.scrollTop + height) / ROW) + SPARE_ROWS);
     if (!this.#zoomed) this.#scale = this.#whole(width);
@@ -122,13 +120,21 @@ export class Picture {
     this.#svg.setAttribute("height", String(Math.max((last - first) * ROW, height - first * ROW)));
     const seen = this.#rows.slice(first, last);
     const above = this.#inherited();
-    replace(this.#labels, seen.map((row, index) => this.#label(row, first + index, above)));
+    this.#drawLabels(seen.map((row, index) => this.#label(row, first + index, above)));
     this.#svg.replaceChildren(...this.#lines(first, last, above), this.#cursor);
     this.#drawAxis();
     const selected = this.#rows.findIndex((row) => row.branch.id === this.#selected?.id);
     if (selected >= first && selected < last) this.#scroller.setAttribute("aria-activedescendant", rowId(this.#selected));
     else this.#scroller.removeAttribute("aria-activedescendant");
     if (this.#search === "" || seen.length < 200) this.#histories.want(seen.map((row) => row.branch));
+  }
+
+  /** Puts labels in place, but keeps those that are the same: a click on one must not be lost because something was drawn meanwhile. */
+  #drawLabels(labels) {
+    const shown = new Map([...this.#labels.children].map((label) => [label.id, label]));
+    const kept = labels.map((label) => (shown.get(label.id)?.isEqualNode(label) ? shown.get(label.id) : label));
+    const same = kept.length === shown.size && kept.every((label, index) => label === this.#labels.children[index]);
+    if (!same) this.#labels.replaceChildren(...kept);
   }
 
   /** The branches that the selected one comes from, each with where on it the one below began: up to there, its history is inherited. */
@@ -363,7 +369,8 @@ export class Picture {
   }
 
   /** Opens what hides the selected branch, and scrolls it into view. */
-  #reveal() {
+  #reveal(height) {
+    this.#hidden = false;
     const above = this.#selected ? lineage(this.#state.byId, this.#selected).slice(1) : [];
     if (above.some((id) => this.#closed.has(id))) {
       for (const id of above) this.#closed.delete(id);
@@ -371,9 +378,9 @@ export class Picture {
     }
     const row = this.#rows.findIndex(({ branch }) => branch.id === this.#selected?.id);
     if (row < 0) return;
-    const [top, height] = [row * ROW, this.#scroller.clientHeight];
+    const top = row * ROW;
     if (top < this.#scroller.scrollTop) this.#scroller.scrollTop = top;
-    else if (top + ROW > this.#scroller.scrollTop + height) this.#scroller.scrollTop = top + ROW - height;
+    else if (top + 2 * ROW > this.#scroller.scrollTop + height) this.#scroller.scrollTop = top + 2 * ROW - height;
   }
 }
 

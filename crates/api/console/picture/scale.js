@@ -2,7 +2,7 @@
 
 import { formatLsn } from "../lib/format.js";
 
-const MARK_PIXELS = 110;
+const MARK_PIXELS = 84;
 const ZOOM_MIN = { time: 1000, lsn: 4 };
 
 /** A linear scale over `[from, to]` for `width` pixels, of which some are left free at both ends. */
@@ -46,7 +46,7 @@ export class Scale {
 
   #lsnMarks(most) {
     let step = 1;
-    while ((this.to - this.from) / step > most) step *= step.toString(16).startsWith("4") ? 4 : 2;
+    while ((this.to - this.from) / step > most) step *= 2;
     const marks = [];
     for (let at = Math.ceil(this.from / step) * step; at <= this.to; at += step) {
       if (at >= 0) marks.push({ x: this.x(at), text: formatLsn(at) });

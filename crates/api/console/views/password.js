@@ -52,7 +52,7 @@ function secret(label, value, what) {
   return field(label, input, null, copyButton(() => value, `Copy ${what}`, { hidden: true }));
 }
 
-/** Where to connect to: as the server's own connection string says, else the endpoint's host. */
+/** Where to connect to: as the server's own connection string says, else as the endpoint's host does, which may have a port. */
 async function address(branch, endpoint, database, user) {
   if (!endpoint) return { host: "", port: PORT };
   const asked = query({ branch_id: branch.id, endpoint_id: endpoint.id, database_name: database, role_name: user });
@@ -61,7 +61,8 @@ async function address(branch, endpoint, database, user) {
     const url = new URL(uri);
     return { host: url.hostname, port: Number(url.port || PORT), parameters: url.search };
   } catch {
-    return { host: endpoint.host, port: PORT };
+    const [, host, port] = /^(.*?)(?::(\d+))?$/.exec(endpoint.host);
+    return { host, port: Number(port ?? PORT) };
   }
 }
 
