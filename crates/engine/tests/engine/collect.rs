@@ -300,6 +300,34 @@ fn an_open_snapshot_finds_what_it_found_before() -> Result<(), Error> {
 }
 
 #[test]
+fn a_version_that_is_pinned_between_look_and_removal_stays() -> Result<(), Error> {
+    let store = MemoryStore::new();
+    let engine = Engine::open(store.clone(), Options::default().with_small_nodes())?;
+    let main = engine.transact(|tx| tx.create_branch(SYSTEM))?.value;
+    fill(&engine, main, 1, 0..200)?;
+    let version = engine.head(main)?;
+    let expected = read(&version)?;
+    fill(&engine, main, 2, 0..200)?;
+    engine.transact(|tx| tx.set_retention(SYSTEM, Some(Duration::ZERO)))?;
+    assert_eq!(collect(&engine)?.versions, 1, "the first one; this one is open");
+    // The collector looks, and has to wait.
+    let snapshot = engine.snapshot()?;
+    let mut collector = engine.collector();
+    assert_eq!(collector.step(1_000)?, Step::Waiting);
+    engine.transact(|tx| tx.pin_version(b"late", &version))?;
+    drop((version, snapshot));
+    engine.forget_cached();
+    while collector.step(1_000)? != Step::Idle {}
+    engine.forget_cached();
+    assert_eq!(read(&engine.pinned(SYSTEM, b"late")?.expect("the pin is there"))?, expected);
+    engine.transact(|tx| tx.unpin(SYSTEM, b"late"))?;
+    engine.forget_cached();
+    while collector.step(1_000)? != Step::Idle {}
+    assert_nothing_left(&report(&store)?);
+    Ok(())
+}
+
+#[test]
 fn a_node_that_is_damaged_stops_nothing_but_its_version() -> Result<(), Error> {
     let store = MemoryStore::new();
     let engine = Engine::open(store.clone(), Options::default().with_small_nodes())?;
