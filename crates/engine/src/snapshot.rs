@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     BranchId, BranchInfo, NamespaceId, Table, Version, branch,
-    codec::{envelope, key},
+    codec::{self, envelope, key},
     engine::Inner,
     error::Error,
     readers::Reader,
@@ -28,6 +28,39 @@ impl<'a> Snapshot<'a> {
     /// The engine, and the state of its store.
     pub(crate) fn parts(&self) -> (&'a Inner, &(dyn store::Snapshot + 'a)) {
         (self.inner, self.store.as_ref())
+    }
+
+    /// Up to `limit` namespaces, in the order of their numbers; those after one, for the next page.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::Store`].
+    pub fn namespaces(&self, after: Option<NamespaceId>, limit: usize) -> Result<Vec<NamespaceId>, Error> {
+        let entries = self.store.range(&key::namespaces_after(after), Direction::Ascending).take(limit);
+        let namespace = |(key, value): (Bytes, Bytes)| {
+            envelope::open(&key, &value)?;
+            key::namespace_of(&key).ok_or_else(|| Error::corrupt(&key, "key of a namespace is too short"))
+        };
+        entries.map(|entry| namespace(entry?)).collect()
+    }
+
+    /// Up to `limit` branches of a namespace, in the order of their numbers, which is that in which they were made; those after one, for the next page.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::Store`].
+    pub fn branches(
+        &self,
+        namespace: NamespaceId,
+        after: Option<BranchId>,
+        limit: usize,
+    ) -> Result<Vec<BranchInfo>, Error> {
+        let entries = self.store.range(&key::branches_after(namespace, after), Direction::Ascending).take(limit);
+        let info = |(key, value): (Bytes, Bytes)| {
+            let id = key::branch_of(&key).ok_or_else(|| Error::corrupt(&key, "key of a branch is too short"))?;
+            Ok(BranchInfo::new(id, &codec::open(&key, &value)?.0))
+        };
+        entries.map(|entry| info(entry?)).collect()
     }
 
     /// What is known of a branch.

@@ -64,6 +64,20 @@ pub(crate) fn namespace(id: NamespaceId) -> Bytes {
     Builder::new(b'n', id).done()
 }
 
+/// All namespaces after one.
+pub(crate) fn namespaces_after(after: Option<NamespaceId>) -> KeyRange {
+    after_key(KeyRange::prefix(b"n"), after.map(namespace))
+}
+
+/// The branches of a namespace after one of them.
+pub(crate) fn branches_after(namespace: NamespaceId, after: Option<BranchId>) -> KeyRange {
+    after_key(branches(namespace), after.map(branch))
+}
+
+fn after_key(range: KeyRange, key: Option<Bytes>) -> KeyRange {
+    KeyRange { start: key.map_or(range.start, Bound::Excluded), ..range }
+}
+
 pub(crate) fn branch(id: BranchId) -> Bytes {
     Builder::new(b'b', id.namespace()).number(id.number()).done()
 }

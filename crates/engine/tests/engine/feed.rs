@@ -24,10 +24,11 @@ struct Followed {
 }
 
 impl Followed {
-    fn of(snapshot: &Snapshot<'_>, branches: &[BranchId]) -> Result<Self, Error> {
-        let heads = branches.iter().map(|branch| Ok((*branch, snapshot.branch(*branch)?.head_lsn)));
+    fn of(snapshot: &Snapshot<'_>) -> Result<Self, Error> {
+        let branches = snapshot.branches(SYSTEM, None, usize::MAX)?;
         let records = snapshot.records(SYSTEM, RECORDS, &KeyRange::ALL, Direction::Ascending, usize::MAX)?;
-        Ok(Self { heads: heads.collect::<Result<_, Error>>()?, records: records.into_iter().collect() })
+        let heads = branches.into_iter().map(|branch| (branch.id, branch.head_lsn)).collect();
+        Ok(Self { heads, records: records.into_iter().collect() })
     }
 
     fn apply(&mut self, event: Event) {
@@ -99,7 +100,7 @@ fn followers_of_concurrent_writers_miss_nothing_and_are_told_nothing_twice() -> 
     let others = engine.transact(|tx| (0..2).map(|_| tx.create_branch(SYSTEM)).collect::<Result<Vec<_>, _>>())?.value;
     let branches = [main, others[0], others[1]];
     let (snapshot, is_done) = (engine.snapshot()?, AtomicBool::new(false));
-    let (start, begun) = (snapshot.position(), Followed::of(&snapshot, &branches)?);
+    let (start, begun) = (snapshot.position(), Followed::of(&snapshot)?);
     drop(snapshot);
     let follow = |limit: usize| {
         let (mut followed, mut after, mut versions) = (begun.clone(), start, BTreeMap::<_, Vec<Lsn>>::new());
@@ -142,7 +143,7 @@ fn followers_of_concurrent_writers_miss_nothing_and_are_told_nothing_twice() -> 
         Ok::<_, Error>(followers.map(|follower| follower.join().expect("no panic")))
     })?;
     let snapshot = engine.snapshot()?;
-    let expected = Followed::of(&snapshot, &branches)?;
+    let expected = Followed::of(&snapshot)?;
     for follower in followers {
         let (followed, versions) = follower?;
         assert_eq!(followed, expected);
@@ -170,12 +171,12 @@ fn a_follower_that_comes_too_late_is_told_so_and_begins_anew() -> Result<(), Err
         engine.feed(first, 5_000, Duration::ZERO)?.commits.iter().map(|commit| commit.position.number()).collect();
     assert!(positions.into_iter().eq(first.number() + 1..=position(&engine)?.number()));
     let snapshot = engine.snapshot()?;
-    let (mut followed, after) = (Followed::of(&snapshot, &[main])?, snapshot.position());
+    let (mut followed, after) = (Followed::of(&snapshot)?, snapshot.position());
     drop(snapshot);
     put(&engine, main, 3_000)?;
     let page = engine.feed(after, 10, Duration::ZERO)?;
     page.commits.into_iter().flat_map(|commit| commit.events).for_each(|event| followed.apply(event));
-    assert_eq!(followed, Followed::of(&engine.snapshot()?, &[main])?);
+    assert_eq!(followed, Followed::of(&engine.snapshot()?)?);
     Ok(())
 }
 
@@ -218,4 +219,24 @@ fn a_follower_waits_for_what_comes_and_no_longer_than_it_wants() -> Result<(), E
         assert_eq!(follower.join().expect("no panic")?.commits.len(), 1);
         Ok(())
     })
+}
+
+#[test]
+fn namespaces_and_branches_are_listed_in_pages() -> Result<(), Error> {
+    let (engine, main) = engine()?;
+    let made = engine.transact(|tx| {
+        let namespace = tx.create_namespace()?;
+        Ok::<_, Error>((namespace, (0..3).map(|_| tx.create_branch(namespace)).collect::<Result<Vec<_>, _>>()?))
+    })?;
+    let (namespace, branches) = made.value;
+    engine.transact(|tx| tx.delete_branch(branches[1]))?;
+    let snapshot = engine.snapshot()?;
+    assert_eq!(snapshot.namespaces(None, 10)?, [SYSTEM, namespace]);
+    assert_eq!(snapshot.namespaces(Some(SYSTEM), 10)?, [namespace]);
+    let ids = |page: Vec<offshoot_engine::BranchInfo>| page.into_iter().map(|branch| branch.id).collect::<Vec<_>>();
+    assert_eq!(ids(snapshot.branches(SYSTEM, None, 10)?), [main]);
+    assert_eq!(ids(snapshot.branches(namespace, None, 1)?), [branches[0]]);
+    assert_eq!(ids(snapshot.branches(namespace, Some(branches[0]), 10)?), [branches[2]]);
+    assert!(snapshot.branches(namespace, Some(branches[2]), 10)?.is_empty());
+    Ok(())
 }

@@ -39,7 +39,7 @@ impl Workload {
                     scope.spawn(move || (0..self.transactions).try_for_each(|_| run_one(history, &mut random)))
                 })
                 .collect();
-            let run: Result<(), Error> = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+            let run = threads.into_iter().try_for_each(|thread| thread.join().expect("no panic"));
             is_done.store(true, Ordering::SeqCst);
             let collected = collecting.join().expect("no panic");
             run.and(collected)
