@@ -65,20 +65,23 @@ fn options(clock: &ManualClock) -> Options {
     Options::default().with_small_nodes().with_clock(clock.clone())
 }
 
+/// All that is stored.
+type Entries = Vec<(Bytes, Bytes)>;
+
 /// Keeps what is stored after each commit.
 #[derive(Clone)]
 struct Recorder {
     store: MemoryStore,
-    states: Arc<Mutex<Vec<Vec<(Bytes, Bytes)>>>>,
+    states: Arc<Mutex<Vec<Entries>>>,
 }
 
 impl Recorder {
-    fn new(entries: Vec<(Bytes, Bytes)>) -> Self {
+    fn new(entries: Entries) -> Self {
         Self { store: filled(entries), states: Arc::default() }
     }
 }
 
-fn filled(entries: Vec<(Bytes, Bytes)>) -> MemoryStore {
+fn filled(entries: Entries) -> MemoryStore {
     let store = MemoryStore::new();
     entries.into_iter().for_each(|(key, value)| store.tamper(key, Some(value)));
     store
@@ -117,7 +120,7 @@ impl Store for Recorder {
 }
 
 /// A store with garbage of each kind, what must be readable afterwards, and the clock by which it is garbage.
-fn world_with_garbage() -> Result<(Vec<(Bytes, Bytes)>, Vec<BranchId>, ManualClock), Error> {
+fn world_with_garbage() -> Result<(Entries, Vec<BranchId>, ManualClock), Error> {
     let (store, clock) = (MemoryStore::new(), clock());
     let engine = Engine::open(store.clone(), options(&clock))?;
     let main = engine.transact(|tx| tx.create_branch(SYSTEM))?.value;
