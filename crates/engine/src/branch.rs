@@ -186,7 +186,7 @@ pub(crate) fn select(
 ) -> Result<Arc<VersionData>, Error> {
     let (first_lsn, first_micros) = first(branch);
     let own = match point {
-        Point::Head => return versions.load(id.namespace(), branch.head),
+        Point::Head => return versions.load(read, id.namespace(), branch.head),
         Point::Lsn(asked) => {
             let last = Lsn::new(branch.head_lsn);
             if asked < first_lsn || asked > last {
@@ -215,7 +215,7 @@ pub(crate) fn select(
     match (own, &branch.first) {
         (Some((key, value)), _) => versions.take(id, &key, &value),
         // The branch has not written by then: it is what it was forked from.
-        (None, record::First::Fork { version, .. }) => versions.load(id.namespace(), *version),
+        (None, record::First::Fork { version, .. }) => versions.load(read, id.namespace(), *version),
         (
             None,
             record::First::Root { lsn, .. } | record::First::CutRoot { lsn, .. } | record::First::CutFork { lsn, .. },

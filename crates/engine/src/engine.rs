@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::{
     BranchId, BranchInfo, Clock, NamespaceId, Point, Snapshot, SystemClock, Version,
-    branch::{self, Durable},
+    branch::{self, Durable, Read},
     clock::{Instants, Micros},
     codec::{self, key, record},
     error::Error,
@@ -138,8 +138,8 @@ impl Engine {
     /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
     pub fn head(&self, branch: BranchId) -> Result<Version, Error> {
         let _reader = self.inner.readers.enter();
-        let found = branch::require(&Durable(self.inner.store.as_ref()), branch)?;
-        self.inner.readable(branch.namespace(), found.head)
+        let head = |read: &Durable<'_>| Ok(branch::require(read, branch)?.head);
+        self.inner.follow(branch.namespace(), head)
     }
 
     /// The version of a branch that was current at `point`. Asked again for the same LSN or instant, it answers the same.
@@ -194,9 +194,33 @@ impl Inner {
         Version::new(Arc::clone(&self.nodes), namespace, data)
     }
 
-    /// Opens the version that `reference` means.
-    pub(crate) fn readable(&self, namespace: NamespaceId, reference: record::VersionRef) -> Result<Version, Error> {
-        Ok(self.version(namespace, self.versions.load(namespace, reference)?))
+    /// Opens the version that `reference` means, out of the state of the store in which the reference was found.
+    pub(crate) fn readable(
+        &self,
+        read: &(impl Read + ?Sized),
+        namespace: NamespaceId,
+        reference: record::VersionRef,
+    ) -> Result<Version, Error> {
+        Ok(self.version(namespace, self.versions.load(read, namespace, reference)?))
+    }
+
+    /// Opens the version that `find` finds a reference to, without a snapshot. Where a purge has changed both in between, it looks again.
+    pub(crate) fn follow(
+        &self,
+        namespace: NamespaceId,
+        find: impl Fn(&Durable<'_>) -> Result<record::VersionRef, Error>,
+    ) -> Result<Version, Error> {
+        let read = Durable(self.store.as_ref());
+        let mut reference = find(&read)?;
+        loop {
+            let opened = self.readable(&read, namespace, reference);
+            let Err(error @ Error::Corrupt { .. }) = opened else { return opened };
+            let again = find(&read)?;
+            if again == reference {
+                return Err(error);
+            }
+            reference = again;
+        }
     }
 
     /// Makes sure that no commit at or before `point` becomes durable on `branch` after this. Gives the present.

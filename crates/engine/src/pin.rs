@@ -11,7 +11,7 @@ use crate::{
     clock::Micros,
     codec::{self, envelope, key, record},
     error::{Error, check_key},
-    store::{Direction, KeyRange, View},
+    store::{Direction, KeyRange},
 };
 
 /// A name that keeps a version readable; see [`Transaction::pin`].
@@ -121,7 +121,7 @@ impl Transaction<'_> {
     pub fn pinned(&mut self, namespace: NamespaceId, name: &[u8]) -> Result<Option<Version>, Error> {
         let key = key::pin(namespace, name);
         let Some(value) = self.store_get(&key)? else { return Ok(None) };
-        self.inner().readable(namespace, decode(&key, &value)?).map(Some)
+        self.open(namespace, decode(&key, &value)?).map(Some)
     }
 }
 
@@ -132,11 +132,7 @@ impl Engine {
     ///
     /// [`Error::Corrupt`], [`Error::Store`].
     pub fn pinned(&self, namespace: NamespaceId, name: &[u8]) -> Result<Option<Version>, Error> {
-        let inner = self.inner();
-        let _reader = inner.readers.enter();
-        let key = key::pin(namespace, name);
-        let Some(value) = inner.store.get(View::Durable, &key)? else { return Ok(None) };
-        inner.readable(namespace, decode(&key, &value)?).map(Some)
+        self.snapshot()?.pinned(namespace, name)
     }
 }
 
@@ -150,7 +146,7 @@ impl Snapshot<'_> {
         let (inner, store) = self.parts();
         let key = key::pin(namespace, name);
         let Some(value) = branch::Read::get(store, &key)? else { return Ok(None) };
-        inner.readable(namespace, decode(&key, &value)?).map(Some)
+        inner.readable(store, namespace, decode(&key, &value)?).map(Some)
     }
 
     /// Up to `limit` pins whose names lie in `range`.

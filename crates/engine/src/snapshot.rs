@@ -79,7 +79,7 @@ impl<'a> Snapshot<'a> {
     /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
     pub fn head(&self, branch: BranchId) -> Result<Version, Error> {
         let found = branch::require(self.store.as_ref(), branch)?;
-        self.inner.readable(branch.namespace(), found.head)
+        self.inner.readable(self.store.as_ref(), branch.namespace(), found.head)
     }
 
     /// A record's value.

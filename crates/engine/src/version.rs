@@ -12,6 +12,7 @@ use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
     BranchId, Lsn, NamespaceId,
+    branch::Read,
     clock::Micros,
     codec::{self, envelope::Checksum, key, key::NodeId, record},
     error::Error,
@@ -319,9 +320,10 @@ impl Versions {
         self.cache.remove(&(owner.number(), lsn.get()));
     }
 
-    /// Loads the version that `reference` means.
+    /// Loads the version that `reference` means, out of the state of the store in which the reference was found: a purge changes both.
     pub(crate) fn load(
         &self,
+        read: &(impl Read + ?Sized),
         namespace: NamespaceId,
         reference: record::VersionRef,
     ) -> Result<Arc<VersionData>, Error> {
@@ -332,8 +334,7 @@ impl Versions {
         }
         let (owner, lsn) = (BranchId::new(namespace, reference.owner), Lsn::new(reference.lsn));
         let key = key::version(owner, lsn);
-        let value = immutable(self.store.as_ref(), &key)?;
-        let value = value.ok_or_else(|| Error::corrupt(&key, "version is missing"))?;
+        let value = read.get(&key)?.ok_or_else(|| Error::corrupt(&key, "version is missing"))?;
         let data = VersionData::decode(owner, lsn, &key, &value)?;
         if data.checksum.0 != reference.checksum {
             return Err(Error::corrupt(&key, "version is not the one that its branch refers to"));

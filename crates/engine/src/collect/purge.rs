@@ -216,7 +216,7 @@ impl Purging<'_> {
             let (key, value) = entry?;
             let head = codec::open::<record::Branch>(&key, &value)?.0.head;
             if heads.insert((head.owner, head.lsn)) {
-                let version = self.inner.versions.load(self.namespace, head)?;
+                let version = self.inner.versions.load(snapshot.as_ref(), self.namespace, head)?;
                 values.extend(version.root.get(&self.inner.nodes, self.namespace, self.key)?);
             }
         }

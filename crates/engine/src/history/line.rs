@@ -93,7 +93,8 @@ impl<'a> Line<'a> {
     }
 
     fn open(&self, version: record::VersionRef) -> Result<Version, Error> {
-        self.snapshot.parts().0.readable(self.branch.namespace(), version)
+        let ((inner, store), namespace) = (self.snapshot.parts(), self.branch.namespace());
+        inner.readable(store, namespace, version)
     }
 
     fn newest(&self, until: Lsn) -> Result<Option<Version>, Error> {

@@ -141,7 +141,7 @@ impl<'a> Transaction<'a> {
                     if record.head == base.head {
                         (Some(record), version.root.clone())
                     } else {
-                        let head = self.inner.versions.load(id.namespace(), record.head)?;
+                        let head = self.inner.versions.load(snapshot, id.namespace(), record.head)?;
                         if self.inner.validates && !edit.still_holds(self.inner, id, &head.root)? {
                             return Ok(None);
                         }

@@ -25,7 +25,7 @@ use self::{
     edit::{Base, BranchEdit},
 };
 use crate::{
-    BranchId, BranchInfo, Engine, Lsn, MAX_METADATA_BYTES, NamespaceId, Origin, Point, Table, branch,
+    BranchId, BranchInfo, Engine, Lsn, MAX_METADATA_BYTES, NamespaceId, Origin, Point, Table, Version, branch,
     clock::Micros,
     codec::{self, envelope, key, record},
     engine::Inner,
@@ -436,7 +436,7 @@ impl<'a> Transaction<'a> {
                     self.reads.push(KeyRange::key(key::branch(branch)));
                     return Err(Error::BranchNotFound(branch));
                 };
-                let version = self.inner.versions.load(branch.namespace(), record.head)?;
+                let version = self.inner.versions.load(self.snapshot.as_ref(), branch.namespace(), record.head)?;
                 Ok(entry.insert(BranchEdit::new(Base::Stored { record, version })))
             }
         }
@@ -501,8 +501,9 @@ impl<'a> Transaction<'a> {
 
     // The store itself
 
-    pub(crate) fn inner(&self) -> &'a Inner {
-        self.inner
+    /// Opens a version that was found in the state that this transaction reads.
+    pub(crate) fn open(&self, namespace: NamespaceId, reference: record::VersionRef) -> Result<Version, Error> {
+        self.inner.readable(self.snapshot.as_ref(), namespace, reference)
     }
 
     /// The commit's instant, which may be noted in what it writes.

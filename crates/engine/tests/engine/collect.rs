@@ -65,20 +65,23 @@ fn options(clock: &ManualClock) -> Options {
     Options::default().with_small_nodes().with_clock(clock.clone())
 }
 
+/// All that is stored.
+type Entries = Vec<(Bytes, Bytes)>;
+
 /// Keeps what is stored after each commit.
 #[derive(Clone)]
 struct Recorder {
     store: MemoryStore,
-    states: Arc<Mutex<Vec<Vec<(Bytes, Bytes)>>>>,
+    states: Arc<Mutex<Vec<Entries>>>,
 }
 
 impl Recorder {
-    fn new(entries: Vec<(Bytes, Bytes)>) -> Self {
+    fn new(entries: Entries) -> Self {
         Self { store: filled(entries), states: Arc::default() }
     }
 }
 
-fn filled(entries: Vec<(Bytes, Bytes)>) -> MemoryStore {
+fn filled(entries: Entries) -> MemoryStore {
     let store = MemoryStore::new();
     entries.into_iter().for_each(|(key, value)| store.tamper(key, Some(value)));
     store
@@ -117,7 +120,7 @@ impl Store for Recorder {
 }
 
 /// A store with garbage of each kind, what must be readable afterwards, and the clock by which it is garbage.
-fn world_with_garbage() -> Result<(Vec<(Bytes, Bytes)>, Vec<BranchId>, ManualClock), Error> {
+fn world_with_garbage() -> Result<(Entries, Vec<BranchId>, ManualClock), Error> {
     let (store, clock) = (MemoryStore::new(), clock());
     let engine = Engine::open(store.clone(), options(&clock))?;
     let main = engine.transact(|tx| tx.create_branch(SYSTEM))?.value;
@@ -295,6 +298,34 @@ fn an_open_snapshot_finds_what_it_found_before() -> Result<(), Error> {
     drop(snapshot);
     while collector.step(1_000)? != Step::Idle {}
     assert_eq!(collector.collected().versions, 2);
+    assert_nothing_left(&report(&store)?);
+    Ok(())
+}
+
+#[test]
+fn a_version_that_is_pinned_between_look_and_removal_stays() -> Result<(), Error> {
+    let store = MemoryStore::new();
+    let engine = Engine::open(store.clone(), Options::default().with_small_nodes())?;
+    let main = engine.transact(|tx| tx.create_branch(SYSTEM))?.value;
+    fill(&engine, main, 1, 0..200)?;
+    let version = engine.head(main)?;
+    let expected = read(&version)?;
+    fill(&engine, main, 2, 0..200)?;
+    engine.transact(|tx| tx.set_retention(SYSTEM, Some(Duration::ZERO)))?;
+    assert_eq!(collect(&engine)?.versions, 1, "the first one; this one is open");
+    // The collector looks, and has to wait.
+    let snapshot = engine.snapshot()?;
+    let mut collector = engine.collector();
+    assert_eq!(collector.step(1_000)?, Step::Waiting);
+    engine.transact(|tx| tx.pin_version(b"late", &version))?;
+    drop((version, snapshot));
+    engine.forget_cached();
+    while collector.step(1_000)? != Step::Idle {}
+    engine.forget_cached();
+    assert_eq!(read(&engine.pinned(SYSTEM, b"late")?.expect("the pin is there"))?, expected);
+    engine.transact(|tx| tx.unpin(SYSTEM, b"late"))?;
+    engine.forget_cached();
+    while collector.step(1_000)? != Step::Idle {}
     assert_nothing_left(&report(&store)?);
     Ok(())
 }

@@ -247,6 +247,18 @@ impl History {
         Ok(())
     }
 
+    /// Reads what is left of each branch's past, whatever is collected or purged meanwhile.
+    pub(super) fn read_past(&self) -> Result<(), Error> {
+        let snapshot = self.engine.snapshot()?;
+        for branch in snapshot.branches(SYSTEM, None, usize::MAX)? {
+            for entry in snapshot.history(branch.id, .., Direction::Descending, 5)? {
+                entry.changes(KeyRange::ALL).into_iter().flatten().try_for_each(|change| change.map(drop))?;
+            }
+            snapshot.key_history(branch.id, b"k\x03", .., 5)?;
+        }
+        Ok(())
+    }
+
     fn position(&self) -> Result<Position, Error> {
         Ok(self.engine.snapshot()?.position())
     }

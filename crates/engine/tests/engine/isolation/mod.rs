@@ -26,7 +26,7 @@ fn check_random(store: impl Store, options: Options, seed: u64) -> Result<(Resul
 #[test]
 fn random_transactions_in_memory_are_serializable() -> Result<(), Error> {
     let mut collected_in_all = 0;
-    for seed in 0..30 {
+    for seed in 0..12 {
         let (checked, collected) = check_random(MemoryStore::new(), options(), seed)?;
         assert_eq!(checked, Ok(()), "seed {seed}");
         collected_in_all += collected;
@@ -46,15 +46,11 @@ fn random_transactions_on_sled_are_serializable() -> Result<(), Box<dyn std::err
 }
 
 #[test]
-fn the_checker_notices_when_random_transactions_are_not_validated() -> Result<(), Error> {
-    // One workload in a few has two transactions that meet; a hundred without would be a checker that is blind.
-    let mut seeds = 0..100;
-    let noticed = seeds.try_fold(false, |noticed, seed| {
-        let (checked, _) = check_random(MemoryStore::new(), options().without_validation(), seed)?;
-        Ok::<_, Error>(noticed || checked.is_err())
-    })?;
-    assert!(noticed);
-    Ok(())
+fn the_checker_notices_when_random_transactions_are_not_validated() {
+    // Most workloads have two transactions that meet, or one that forks what is purged meanwhile; a hundred without would be a checker that is blind.
+    let is_noticed =
+        |seed| !matches!(check_random(MemoryStore::new(), options().without_validation(), seed), Ok((Ok(()), _)));
+    assert!((0..100).any(is_noticed));
 }
 
 /// Runs two transactions without validation so that each has read before either commits; what the checker says.

@@ -47,17 +47,28 @@ impl Workload {
     }
 }
 
-/// Collects garbage all the time, all but what the readers need.
+/// Purges one key after the other, while the past is collected, and read as far as it is left.
 fn collect(history: &History, is_done: &AtomicBool) -> Result<u64, Error> {
     let engine = history.engine();
-    engine.transact(|tx| tx.set_retention(NamespaceId::SYSTEM, Some(Duration::ZERO)))?;
-    let mut collector = engine.collector();
-    while !is_done.load(Ordering::SeqCst) {
-        collector.step(20)?;
-        history.follow()?;
-        thread::yield_now();
-    }
-    Ok(collector.collected().versions)
+    engine.transact(|tx| tx.set_retention(NamespaceId::SYSTEM, Some(Duration::from_millis(2))))?;
+    thread::scope(|scope| {
+        let purging = scope.spawn(|| {
+            let mut keys = (0..KEYS).cycle();
+            while !is_done.load(Ordering::SeqCst)
+                && let Some(key) = keys.next()
+            {
+                engine.purge(NamespaceId::SYSTEM, &[b'k', key], Some(b"purged"), b"")?;
+                history.follow()?;
+            }
+            Ok::<_, Error>(())
+        });
+        let mut collector = engine.collector();
+        while !is_done.load(Ordering::SeqCst) {
+            collector.step(20)?;
+            history.read_past()?;
+        }
+        purging.join().expect("no panic").map(|()| collector.collected().versions)
+    })
 }
 
 fn run_one(history: &History, random: &mut SmallRng) -> Result<(), Error> {
