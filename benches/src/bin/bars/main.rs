@@ -4,6 +4,7 @@
 
 mod child;
 mod commits;
+mod computes;
 mod forks;
 mod journal;
 mod million;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             ("journal", journal::journal),
             ("sustained", sustained::sustained),
             ("million", million::million),
+            ("computes", computes::computes),
         ],
     )
 }

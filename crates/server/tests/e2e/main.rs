@@ -7,6 +7,7 @@ mod backup;
 mod check;
 mod clients;
 mod common;
+mod compute;
 mod control;
 mod lifecycle;
 mod refusals;
