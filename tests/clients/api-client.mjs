@@ -92,12 +92,11 @@ const walks = {
     assert.deepEqual(created.operations.map(({ action }) => action), ["apply_config", "suspend_compute"]);
     const { roles } = await call(200, "listProjectBranchRoles", ...place);
     assert.ok(names(roles).includes("we ird/ro%le"));
-    const encoded = encodeURIComponent("we ird/ro%le");
-    const got = await call(200, "getProjectBranchRole", ...place, encoded);
+    const got = await call(200, "getProjectBranchRole", ...place, "we ird/ro%le");
     assert.equal(got.role.name, "we ird/ro%le");
-    const reset = await call(200, "resetProjectBranchRolePassword", ...place, encoded);
+    const reset = await call(200, "resetProjectBranchRolePassword", ...place, "we ird/ro%le");
     assert.notEqual(reset.role.password, created.role.password);
-    const revealed = await call(200, "getProjectBranchRolePassword", ...place, encoded);
+    const revealed = await call(200, "getProjectBranchRolePassword", ...place, "we ird/ro%le");
     assert.equal(revealed.password, reset.role.password);
     await call(201, "createProjectBranchRole", ...place, { role: { name: "group", no_login: true } });
     await call(200, "deleteProjectBranchRole", ...place, "group");
@@ -147,9 +146,9 @@ const walks = {
     await refused(501, "NOT_IMPLEMENTED", "getProjectBranchSchema", { projectId: project.id, branchId: branch.id, db_name: "neondb" });
     await refused(501, "NOT_IMPLEMENTED", "getProjectBranchSchemaComparison", { projectId: project.id, branchId: branch.id, db_name: "neondb" });
     await refused(501, "NOT_IMPLEMENTED", "recoverProjectBranch", project.id, dev.branch.id);
-    await call(200, "deleteProjectBranch", project.id, empty.branch.id);
-    await call(204, "deleteProjectBranch", project.id, empty.branch.id);
-    await refused(422, "BRANCH_IS_DEFAULT", "deleteProjectBranch", project.id, branch.id);
+    await call(200, "deleteProjectBranch", { projectId: project.id, branchId: empty.branch.id });
+    await call(204, "deleteProjectBranch", { projectId: project.id, branchId: empty.branch.id });
+    await refused(422, "BRANCH_IS_DEFAULT", "deleteProjectBranch", { projectId: project.id, branchId: branch.id });
     await call(200, "deleteProject", project.id);
   },
 
@@ -186,8 +185,11 @@ const walks = {
     assert.deepEqual(names((await call(200, "listSnapshots", project.id)).snapshots), ["before"]);
     const renamed = await call(200, "updateSnapshot", project.id, snapshot.id, { snapshot: { name: "kept" } });
     assert.equal(renamed.snapshot.name, "kept");
-    const restored = await call(200, "restoreSnapshot", project.id, snapshot.id, { name: "from-snapshot" });
+    const restored = await call(200, "restoreSnapshot", { projectId: project.id, snapshotId: snapshot.id }, { name: "from-snapshot" });
     assert.equal(restored.branch.name, "from-snapshot");
+    await settled(project.id);
+    await call(200, "finalizeRestoreBranch", project.id, restored.branch.id, { name: "replaced" });
+    assert.equal((await call(200, "getProjectBranch", project.id, restored.branch.id)).branch.name, "main");
     await settled(project.id);
     await call(202, "deleteSnapshot", project.id, snapshot.id);
     await call(200, "deleteProject", project.id);

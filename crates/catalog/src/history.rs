@@ -126,7 +126,7 @@ impl Catalog {
         let versions = source.history(branch.engine, from_there, order, limit.saturating_add(1))?;
         let makers = makers(&mut source, &project, &branch, versions.iter().map(|entry| &entry.version))?;
         let version = |entry: offshoot_engine::HistoryEntry| {
-            let changes = entry.changes(KeyRange::ALL).map(|changes| Changes::of(changes)).transpose()?;
+            let changes = entry.changes(KeyRange::ALL).map(Changes::of).transpose()?;
             let version = &entry.version;
             Ok(BranchVersion {
                 branch: makers.get(&version.branch().number()).cloned(),

@@ -84,7 +84,11 @@ async fn everything(app: &App, names: &Names) -> Result<Vec<Value>, Box<dyn Erro
     for (method, template) in Document::new().calls() {
         if method == "GET" {
             let path = fill(&template, names)?;
-            let answer = app.send("GET", &format!("{path}?{QUERY}"), "").await?;
+            let mut answer = app.send("GET", &format!("{path}?{QUERY}"), "").await?;
+            // When a key was last used changes with each request.
+            for key in answer.body.as_array_mut().into_iter().flatten() {
+                key["last_used_at"] = Value::Null;
+            }
             all.push(json!([template, answer.status.as_u16(), without_id(answer.body)]));
         }
     }

@@ -4,7 +4,7 @@ use offshoot_engine::{Point, Transaction};
 use secrecy::SecretString;
 
 use super::{
-    Branch, BranchState, InitSource,
+    Branch, BranchState, Credentials, InitSource,
     change::{Expiry, expiry_record, put_annotation},
     fork, outside, parent_record, put_new,
 };
@@ -18,7 +18,6 @@ use crate::{
     operation::{self, Operation, OperationAction, Step},
     password::NewPassword,
     role,
-    tables::branch as entries,
     text_map::TextMap,
 };
 
@@ -109,10 +108,8 @@ impl Catalog {
             if !new.annotation.is_empty() {
                 put_annotation(tx, &project, &id, new.annotation.clone())?;
             }
-            let passwords = match parent.record.protected {
-                true => self.renew_passwords(tx, &project, fork.branch, &drawn)?,
-                false => Vec::new(),
-            };
+            let credentials = Credentials { kept_from: None, renews: parent.record.protected, drawn: &drawn };
+            let passwords = self.restore_credentials(tx, &project, fork.branch, credentials)?;
             let endpoints = self.endpoints_create(tx, &project, &id, &new.endpoints)?;
             let steps = steps_to_create(OperationAction::CreateBranch, &id, &endpoints);
             let operations = operation::schedule(tx, self.entropy(), project.place(), steps)?;
@@ -133,34 +130,6 @@ impl Catalog {
         let version = self.engine().version(parent.engine, new.point).map_err(|error| outside(&parent.id, error))?;
         let count = role::with_passwords_of(&version)?.len();
         (0..count).map(|_| Ok(NewPassword::draw(self.entropy())?)).collect()
-    }
-
-    /// Gives each role of a branch that was just forked one of these passwords; should there be more roles by now, more
-    /// are drawn.
-    pub(super) fn renew_passwords(
-        &self,
-        tx: &mut Transaction<'_>,
-        project: &FoundProject,
-        branch: offshoot_engine::BranchId,
-        drawn: &[NewPassword],
-    ) -> Result<Vec<(RoleName, SecretString)>> {
-        let data_key = self.data_key(tx, project)?;
-        let mut drawn = drawn.iter();
-        let mut renewed = Vec::new();
-        for (name, record) in role::with_passwords(tx, branch)? {
-            let more;
-            let new = match drawn.next() {
-                Some(new) => new,
-                None => {
-                    more = NewPassword::draw(self.entropy())?;
-                    &more
-                }
-            };
-            let record = role::with_password(tx, record, self.keep_with(data_key.as_ref(), project, &name, new)?);
-            entries::ROLES.put(tx, branch, name.as_str().as_bytes(), &record)?;
-            renewed.push((name, new.password.clone()));
-        }
-        Ok(renewed)
     }
 }
 

@@ -1,4 +1,4 @@
-use offshoot_engine::Point;
+use offshoot_engine::{Direction, Point};
 
 use super::{TestResult, World};
 use crate::{
@@ -37,7 +37,7 @@ fn answers(world: &World, caller: &Caller, project: &ProjectId) -> Result<Vec<St
         text(catalog.branch_annotation_list(caller, project)),
         text(catalog.branch_restore(caller, project, branch, &restore)),
         text(catalog.branch_finalize_restore(caller, project, branch, None)),
-        text(catalog.branch_history(caller, project, branch, offshoot_engine::Direction::Descending, None, 10)),
+        text(catalog.branch_history(caller, project, branch, Direction::Descending, None, 10)),
         text(catalog.branch_diff(caller, project, (branch, Point::Head), (branch, Point::Head))),
         text(catalog.snapshot_create(caller, project, branch, NewSnapshot::default())),
         text(catalog.snapshot_list(caller, project)),

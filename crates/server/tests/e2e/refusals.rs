@@ -253,7 +253,8 @@ fn another_accounts_project_is_as_if_it_were_not_there() -> TestResult {
                 (nothing.status, &nothing.body["code"]),
                 "{method} {path}"
             );
-            assert!(matches!(theirs.status, 404 | 405), "{method} {path} answered {}", theirs.status);
+            // What cannot be read is refused before anything is looked for.
+            assert!(matches!(theirs.status, 400 | 404 | 405), "{method} {path} answered {}", theirs.status);
         }
     }
     assert!(everything(&scene) == before);
