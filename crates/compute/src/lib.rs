@@ -25,8 +25,8 @@
 //!
 //! # What holds
 //!
-//! - When an operation is finished, the endpoint's server lets in exactly those of the branch's roles that the branch has
-//!   at that time or had when something newer was read, with their passwords.
+//! - When an operation is finished, the endpoint's server lets in the roles that the branch had when the operation was
+//!   done, with their passwords, and none that the branch had before and has no longer.
 //! - No password is ever known here: what is sent is what PostgreSQL keeps of it.
 //! - Superusers of a server, and roles and databases that its branch doesn't know, are left alone.
 //! - An executor may be killed at any time. What it was doing is done again.

@@ -58,7 +58,9 @@ impl Computes {
         options: &ComputeOptions,
     ) -> offshoot_catalog::Options {
         match self {
-            Computes::Postgres(_) => catalog.with_compute_ports(options.compute_ports.0.clone()),
+            Computes::Postgres(clusters) => catalog
+                .with_compute_ports(options.compute_ports.0.clone())
+                .with_pg_versions(u8::try_from(clusters.major())),
             Computes::None | Computes::External(_) => catalog,
         }
     }

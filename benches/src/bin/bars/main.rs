@@ -3,6 +3,7 @@
 //! Exits with 1 when a bar is missed. Arguments: the names of the groups to run (`offshoot_benches::bars::GROUPS`); all of them by default.
 
 mod commits;
+mod computes;
 mod forks;
 mod journal;
 mod million;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             ("journal", journal::journal),
             ("sustained", sustained::sustained),
             ("million", million::million),
+            ("computes", computes::computes),
         ],
     )
 }

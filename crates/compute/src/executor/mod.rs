@@ -36,11 +36,16 @@ use crate::{
     error_chain,
 };
 
+/// How long operations may take to be finished once the executor is told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
 /// How operations are done; [`ExecutorOptions::default`] says what is usual.
 #[derive(Clone, Debug)]
 pub struct ExecutorOptions {
     /// The executor's name among those that share a store. It should be the same after a restart.
     pub name: String,
+    /// For how many seconds it has a compute to itself at a time. Another one waits that long after this one is gone.
+    pub lease_seconds: u32,
     /// On how many endpoints something is done at once.
     pub parallel: usize,
     /// When what failed is tried again, and how often.
@@ -61,6 +66,7 @@ impl Default for ExecutorOptions {
     fn default() -> Self {
         Self {
             name: "offshoot".to_owned(),
+            lease_seconds: 60,
             parallel: 8,
             retries: Retries::default(),
             timeout: Duration::from_secs(300),
@@ -106,12 +112,14 @@ impl Executor {
         Ok(Self { catalog, stopping, thread })
     }
 
-    /// Starts to finish operations as soon as they exist: there are no computes.
+    /// Starts to finish operations as soon as they exist: there are no computes. Those that ran are said to be idle.
     ///
     /// # Errors
     ///
     /// When the system gives no thread.
     pub fn start_without_computes(catalog: Catalog) -> Result<Self, ExecutorError> {
+        let active: Vec<EndpointId> = catalog.computes_active()?.into_iter().map(|endpoint| endpoint.id).collect();
+        catalog.computes_suspend(&active)?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (driven, stop) = (catalog.clone(), Arc::clone(&stopping));
         let thread = thread::Builder::new().name("executor".into()).spawn(move || none::run(&driven, &stop))?;
@@ -193,7 +201,11 @@ impl<D: Driver> Core<D> {
             self.blocking(move |catalog| catalog.operations_wait(moment, patience)).await;
         }
         upkeep.abort();
-        while working.join_next().await.is_some() {}
+        let ended = async { while working.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, ended).await.is_err() {
+            tracing::warn!(seconds = DRAIN.as_secs(), "operations take long; they will be done again");
+            working.shutdown().await;
+        }
         drop(outcomes);
         if writer.await.is_err() {
             tracing::error!("writing outcomes panicked");

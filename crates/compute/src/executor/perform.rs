@@ -13,9 +13,6 @@ use crate::{
     error_chain,
 };
 
-/// For how long an executor has a compute to itself at a time.
-const LEASE_SECONDS: u32 = 600;
-
 /// What came of doing an operation.
 pub(super) enum Done {
     /// It came to an end, for now or for good.
@@ -69,12 +66,13 @@ impl<D: Driver> Core<D> {
 
     async fn try_to(&self, due: &DueOperation, endpoint: &EndpointId) -> Result<Outcome, Failure> {
         let (asked, name, of) = (due.clone(), self.options.name.clone(), endpoint.clone());
+        let lease = self.options.lease_seconds;
         match self.blocking(move |catalog| catalog.operation_turn(&asked)).await? {
             Turn::Do => {}
             Turn::Skip => return Ok(Outcome::Skipped),
             Turn::Cancel => return Ok(Outcome::Cancelled),
         }
-        self.blocking(move |catalog| catalog.compute_lease(&of, &name, LEASE_SECONDS, Utc::now())).await??;
+        self.blocking(move |catalog| catalog.compute_lease(&of, &name, lease, Utc::now())).await??;
         match due.operation.action {
             OperationAction::StartCompute => self.make_current(due, endpoint, Some(ComputeState::Active)).await,
             OperationAction::ApplyConfig => self.make_current(due, endpoint, None).await,

@@ -1,6 +1,7 @@
 //! Who can log in where.
 
 use chrono::Utc;
+use offshoot_catalog::NewRestore;
 use offshoot_engine::Point;
 
 use crate::common::{TestResult, World};
@@ -36,5 +37,30 @@ fn a_tree_of_branches_accepts_exactly_the_logins_that_the_catalog_promises() -> 
     // A name that was deleted can be used again, and has nothing of what it was.
     world.create_role(&main, "sally")?;
     world.create_role(&main, "bob")?;
+    world.check_after_settling()
+}
+
+#[test]
+fn a_restored_branch_accepts_exactly_the_logins_of_its_point() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    world.create_role(&main, "sally")?;
+    world.create_role(&main, "bob")?;
+    world.check_after_settling()?;
+    let (earlier, before) = (Utc::now(), world.passwords[&main].clone());
+    world.reset(&main, "sally")?;
+    world.delete_role(&main, "bob")?;
+    world.create_role(&main, "later")?;
+    world.check_after_settling()?;
+
+    let (point, preserve_under) = (Point::Time(earlier), Some("old".parse()?));
+    let restore = NewRestore { source: main.clone(), point, preserve_under, preserve_credentials: false };
+    world.catalog.branch_restore(&world.caller, &world.project, &main, &restore)?;
+    world.passwords.insert(main.clone(), before);
+    world.check_after_settling()?;
+
+    // From there it goes on.
+    world.reset(&main, "bob")?;
+    world.delete_role(&main, "sally")?;
     world.check_after_settling()
 }

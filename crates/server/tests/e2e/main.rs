@@ -7,6 +7,7 @@ mod backup;
 mod check;
 mod clients;
 mod common;
+mod compute;
 mod console;
 mod control;
 mod lifecycle;

@@ -24,7 +24,7 @@ use tokio::{
 pub use self::programs::Programs;
 use self::{files::Files, postmaster::Postmaster, run_as::RunAs};
 use super::{Driver, DriverError, StartedServer};
-use crate::apply::Admin;
+use crate::{apply::Admin, error_chain};
 
 /// The superuser of each cluster. No role of a branch can have this name.
 const ADMIN: &str = "cloud_admin";
@@ -81,6 +81,11 @@ impl Clusters {
         Ok(Self { options, run_as, clusters: Mutex::default(), started: Mutex::default() })
     }
 
+    /// The major version of PostgreSQL that they run.
+    pub fn major(&self) -> u32 {
+        self.options.programs.major()
+    }
+
     fn files(&self, endpoint: &EndpointId) -> Files {
         Files::new(&self.options.dir, endpoint)
     }
@@ -101,14 +106,15 @@ impl Clusters {
         if !self.options.is_durable {
             initdb.arg("--no-sync");
         }
-        self.run_as.run(&mut initdb);
-        let said = initdb.current_dir(files.dir()).stdin(Stdio::null()).output().await;
+        self.prepare(&mut initdb, files);
+        // Whoever gives up waiting makes the cluster anew.
+        let said = initdb.kill_on_drop(true).output().await;
         let said = said.map_err(DriverError::io("running initdb"))?;
         if !said.status.success() {
             let reason = String::from_utf8_lossy(&said.stderr).trim().to_owned();
             return Err(DriverError::Program { program: "initdb", reason });
         }
-        std::fs::remove_file(&password_file).map_err(DriverError::io("removing the password of initdb"))?;
+        files.remove_password_of_initdb()?;
         files.furnish(&self.run_as)?;
         files.finish(&password)?;
         Ok(password)
@@ -118,15 +124,19 @@ impl Clusters {
         let log = files.open_log()?;
         let mut postgres = Command::new(&self.options.programs.postgres);
         postgres.arg("-D").arg(files.data());
-        let socket = files.socket();
         let port = port.to_string();
+        // A list, in which a comma would end the name.
+        let socket = format!("\"{}\"", files.socket().to_string_lossy().replace('"', "\"\""));
+        let hba = files.beside("hba");
+        let (certificate, key) = (files.beside("crt"), files.beside("tls"));
         let settings = [
             ("listen_addresses", "127.0.0.1"),
             ("port", &port),
-            ("unix_socket_directories", &socket.to_string_lossy()),
+            ("unix_socket_directories", &socket),
+            ("hba_file", &hba.to_string_lossy()),
             ("ssl", "on"),
-            ("ssl_cert_file", "offshoot.crt"),
-            ("ssl_key_file", "offshoot.key"),
+            ("ssl_cert_file", &certificate.to_string_lossy()),
+            ("ssl_key_file", &key.to_string_lossy()),
             ("password_encryption", "scram-sha-256"),
             ("logging_collector", "off"),
             ("log_destination", "stderr"),
@@ -137,11 +147,23 @@ impl Clusters {
         if !self.options.is_durable {
             postgres.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
-        self.run_as.run(&mut postgres);
-        postgres.current_dir(files.dir()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(log));
+        self.prepare(&mut postgres, files);
+        postgres.stdout(Stdio::null()).stderr(Stdio::from(log));
         // Ctrl-C in a terminal is for this process, which stops its clusters in order.
         postgres.process_group(0).kill_on_drop(false);
         postgres.spawn().map_err(DriverError::io("starting postgres"))
+    }
+
+    /// Makes a program run as the clusters' user, and know nothing of what this process was told: its environment can hold
+    /// keys, and roles with enough privileges can read that of PostgreSQL.
+    fn prepare(&self, program: &mut Command, files: &Files) {
+        self.run_as.run(program);
+        program.env_clear().current_dir(files.dir()).stdin(Stdio::null());
+        for name in ["PATH", "TZ"] {
+            if let Some(value) = std::env::var_os(name) {
+                program.env(name, value);
+            }
+        }
     }
 
     fn admin(&self, files: &Files, port: u16, password: &SecretString) -> Admin {
@@ -149,29 +171,24 @@ impl Clusters {
         config.host_path(files.socket()).port(port).user(ADMIN).password(password.expose_secret());
         Admin::new(config)
     }
+}
 
-    async fn stop_cluster(&self, cluster: &mut Cluster, files: &Files) -> Result<(), DriverError> {
-        let stopped = match Postmaster::find(&files.data()) {
-            Some(postmaster) => {
-                let reap = async {
-                    match &mut cluster.child {
-                        Some(child) => drop(child.wait().await),
-                        None => std::future::pending().await,
-                    }
-                };
-                let data = files.data();
-                tokio::select! {
-                    stopped = postmaster.stop(&data) => stopped,
-                    () = reap => Ok(()),
-                }
+async fn stop_cluster(cluster: &mut Cluster, files: &Files) -> Result<(), DriverError> {
+    let data = files.data();
+    if let Some(postmaster) = Postmaster::find(&data) {
+        let ended = async {
+            match &mut cluster.child {
+                Some(child) => drop(child.wait().await),
+                None => std::future::pending().await,
             }
-            None => Ok(()),
         };
-        if stopped.is_ok() {
-            cluster.child = None;
+        tokio::select! {
+            stopped = postmaster.stop(&data) => stopped?,
+            () = ended => {}
         }
-        stopped
     }
+    cluster.child = None;
+    Ok(())
 }
 
 /// Upper and lower case of all of Unicode, and the order of bytes.
@@ -194,7 +211,7 @@ impl Driver for Clusters {
             Some(running) if running.port == port => {}
             running => {
                 if running.is_some() {
-                    self.stop_cluster(&mut cluster, &files).await?;
+                    stop_cluster(&mut cluster, &files).await?;
                 }
                 cluster.child = Some(self.spawn(&files, port)?);
             }
@@ -208,7 +225,7 @@ impl Driver for Clusters {
         let cluster = self.cluster(endpoint);
         let mut cluster = cluster.lock().await;
         self.started.lock().remove(endpoint);
-        self.stop_cluster(&mut cluster, &self.files(endpoint)).await
+        stop_cluster(&mut cluster, &self.files(endpoint)).await
     }
 
     async fn remove(&self, endpoint: &EndpointId) -> Result<(), DriverError> {
@@ -216,7 +233,7 @@ impl Driver for Clusters {
         let mut cluster = shared.lock().await;
         self.started.lock().remove(endpoint);
         let files = self.files(endpoint);
-        self.stop_cluster(&mut cluster, &files).await?;
+        stop_cluster(&mut cluster, &files).await?;
         files.remove()?;
         self.clusters.lock().remove(endpoint);
         Ok(())
@@ -236,16 +253,14 @@ impl Driver for Clusters {
 
     async fn stop_all(&self) {
         let mut stopping = tokio::task::JoinSet::new();
-        for StartedServer { endpoint, .. } in self.started() {
+        // Also those that an earlier server left and nobody has asked for since.
+        for endpoint in files::endpoints(&self.options.dir) {
             let (cluster, files) = (self.cluster(&endpoint), self.files(&endpoint));
             stopping.spawn(async move {
                 let mut cluster = cluster.lock().await;
-                if let Some(postmaster) = Postmaster::find(&files.data())
-                    && let Err(error) = postmaster.stop(&files.data()).await
-                {
-                    tracing::error!(endpoint = endpoint.as_str(), %error, "cannot stop a cluster");
+                if let Err(error) = stop_cluster(&mut cluster, &files).await {
+                    tracing::error!(endpoint = endpoint.as_str(), error = error_chain(&error), "cannot stop a cluster");
                 }
-                cluster.child = None;
             });
         }
         stopping.join_all().await;

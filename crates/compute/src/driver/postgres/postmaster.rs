@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -71,13 +72,16 @@ impl Postmaster {
     }
 }
 
-/// Whether a process works in a directory. Where the system doesn't tell, one that is there is believed to.
-fn works_in(pid: Pid, dir: &Path) -> bool {
+/// Whether a process is the postmaster of a data directory: it works there, or where the system doesn't tell, it was started
+/// with that directory.
+fn works_in(pid: Pid, data: &Path) -> bool {
     if test_kill_process(pid).is_err() {
         return false;
     }
-    if !Path::new("/proc/self/cwd").exists() {
-        return true;
+    let pid = pid.as_raw_nonzero().to_string();
+    if Path::new("/proc/self/cwd").exists() {
+        return fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == data);
     }
-    fs::read_link(format!("/proc/{}/cwd", pid.as_raw_nonzero())).is_ok_and(|cwd| cwd == dir)
+    let said = Command::new("ps").args(["-o", "command=", "-p", &pid]).stdin(Stdio::null()).output();
+    said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains(&*data.to_string_lossy()))
 }

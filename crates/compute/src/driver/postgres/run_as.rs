@@ -1,8 +1,9 @@
 //! Whom the clusters run as: PostgreSQL refuses to run as root.
 
 use std::{
-    fs, io,
-    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    fs::{self, File},
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown, fchown, lchown},
     path::Path,
     process::{Command, Stdio},
 };
@@ -60,12 +61,23 @@ impl RunAs {
         }
     }
 
-    /// Gives a file or a directory to the user.
-    pub(crate) fn give(&self, path: &Path) -> Result<(), DriverError> {
+    /// Gives a directory to the user.
+    pub(crate) fn give(&self, dir: &Path) -> Result<(), DriverError> {
         match self {
             Self::Ourselves => Ok(()),
-            Self::User { name, uid, gid } => chown(path, Some(*uid), Some(*gid))
-                .map_err(DriverError::io(format!("giving {} to user {name}", path.display()))),
+            Self::User { name, uid, gid } => lchown(dir, Some(*uid), Some(*gid))
+                .map_err(DriverError::io(format!("giving {} to user {name}", dir.display()))),
+        }
+    }
+
+    /// Lets the user read a file that stays ours.
+    pub(crate) fn let_read(&self, file: &File) -> io::Result<()> {
+        match self {
+            Self::Ourselves => Ok(()),
+            Self::User { gid, .. } => {
+                fchown(file, None, Some(*gid))?;
+                file.set_permissions(fs::Permissions::from_mode(0o640))
+            }
         }
     }
 

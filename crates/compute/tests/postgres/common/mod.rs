@@ -66,7 +66,7 @@ impl World {
     pub(crate) fn with_list(list: PathBuf) -> Fallible<Self> {
         std::fs::write(&list, "")?;
         let retries = Retries { attempts: 1000, ..Self::options().retries };
-        Self::made(ExecutorOptions { retries, ..Self::options() }, Servers::List(list))
+        Self::made(ExecutorOptions { retries, lease_seconds: 1, ..Self::options() }, Servers::List(list))
     }
 
     fn made(options: ExecutorOptions, servers: Servers) -> Fallible<Self> {
