@@ -49,8 +49,8 @@ export function toLocalInput(date) {
 }
 
 /** "1 user", "3 users". */
-export function count(number, noun) {
-  return `${number.toLocaleString()} ${noun}${number === 1 ? "" : "s"}`;
+export function count(number, noun, plural = `${noun}s`) {
+  return `${number.toLocaleString()} ${number === 1 ? noun : plural}`;
 }
 
 /** "a, b and c". */

@@ -49,7 +49,7 @@ export async function restoreBranch(state, branch, { source = branch, point = HE
     content: [
       h("p", {}, h("strong", {}, name(branch.name)), " gets other users and databases. Its id, its name and its computes stay, and what it has now is kept as a branch of its own."),
       picker.node, where.node, verdict,
-      field("Keep what is replaced under the name", keep, children.length > 0 ? `Its ${count(children.length, "child").replace("childs", "children")} will be found below that branch.` : undefined),
+      field("Keep what is replaced under the name", keep, children.length > 0 ? `Its ${count(children.length, "child", "children")} will be found below that branch.` : undefined),
       choice("Keep the present passwords", credentials, "Users that are on both sides keep the passwords they have now."),
     ],
     action: "Restore", danger: true,

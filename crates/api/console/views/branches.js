@@ -38,7 +38,7 @@ export default async function branches({ params, query, signal }) {
   const arrived = (next) => {
     state = next;
     picture.show(state);
-    total.replaceChildren(`${count(state.branches.length, "branch").replace("branchs", "branches")}. Each begins with its parent's users and databases as they were at one point, and goes its own way from there.`);
+    total.replaceChildren(`${count(state.branches.length, "branch", "branches")}. Each begins with its parent's users and databases as they were at one point, and goes its own way from there.`);
   };
   const reload = async () => {
     forgetProject(project);

@@ -28,7 +28,7 @@ export default async function general({ params }) {
       change: (text) => ({ history_retention_seconds: Math.round(Number(text) * HOUR) }),
     }),
     h("section", { class: "panel danger" }, h("h2", {}, "Delete this project"),
-      h("p", {}, `Everything in it goes: ${count(branches.length, "branch").replace("branchs", "branches")} with their users, databases and computes.`),
+      h("p", {}, `Everything in it goes: ${count(branches.length, "branch", "branches")} with their users, databases and computes.`),
       button("Delete project", { kind: "danger", onclick: () => remove(project) })));
   return { title: "General", node };
 }
