@@ -16,6 +16,7 @@ mod model;
 mod operations;
 mod passwords;
 mod projects;
+mod purge;
 mod restore;
 mod roles;
 mod snapshots;

@@ -1,8 +1,8 @@
-//! What operators do with accounts, keys and the password key: on a data directory, or through its control socket on the server that has it open.
+//! What operators do with accounts, keys, the password key and old passwords: on a data directory, or through its control socket on the server that has it open.
 
 use crate::{Error, password_key::PasswordKeySource};
 use chrono::{DateTime, SecondsFormat, Utc};
-use offshoot_catalog::{Account, AccountName, ApiKey, ApiKeyId, Caller, Catalog, KeyName, ProjectQuery};
+use offshoot_catalog::{Account, AccountName, ApiKey, ApiKeyId, Caller, Catalog, KeyName, ProjectQuery, RoleName};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,11 @@ pub(crate) enum AdminRequest {
         id: u64,
     },
     PasswordKeyRotate,
+    RolePurge {
+        account: String,
+        project: String,
+        role: String,
+    },
 }
 
 /// What came of it. It has no `Debug`, because it may carry a secret.
@@ -43,6 +48,7 @@ pub(crate) enum AdminAnswer {
     Key(KeyLine),
     Keys(Vec<KeyLine>),
     Rotated { projects: usize, missing: Vec<String> },
+    Purged { versions: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -114,6 +120,13 @@ pub(crate) fn perform(
             let rotated = keys.rotate(catalog)?;
             let missing = rotated.missing.iter().map(ToString::to_string).collect();
             AdminAnswer::Rotated { projects: rotated.projects, missing }
+        }
+        AdminRequest::RolePurge { account: name, project, role } => {
+            let caller = Caller::new(account(catalog, &name)?.id);
+            let not_found = || offshoot_catalog::Error::ProjectNotFound { id: project.clone() };
+            let role = role.parse::<RoleName>().map_err(offshoot_catalog::Error::from)?;
+            let purged = catalog.role_purge(&caller, &project.parse().map_err(|_| not_found())?, &role)?;
+            AdminAnswer::Purged { versions: purged.versions }
         }
     })
 }

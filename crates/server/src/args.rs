@@ -66,6 +66,26 @@ pub enum Command {
     /// Changes the key that stored passwords are sealed under.
     #[command(subcommand)]
     PasswordKey(PasswordKeyCommand),
+    /// Takes a role's old passwords out of the history of a project, so that no branch of an earlier point brings them back.
+    ///
+    /// What some branch of the project has at present stays. Elsewhere the role has no password then; a branch that is made of such a point can
+    /// have it reset. Backups keep what they have. Run it again if it was interrupted.
+    ///
+    /// On the server that runs on DIR, where there is one; otherwise on DIR itself.
+    Purge(PurgeOptions),
+}
+
+/// Whose old passwords go.
+#[derive(Args, Clone, Debug)]
+pub struct PurgeOptions {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// The name of the account that owns the project.
+    pub account: String,
+    /// The project's id.
+    pub project: String,
+    /// The role's name.
+    pub role: String,
 }
 
 /// What can be done with accounts.

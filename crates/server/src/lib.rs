@@ -21,8 +21,8 @@ mod whole_file;
 
 pub use args::{
     AccountCommand, CheckOptions, Command, CommandLine, ComputeDriver, ComputeOptions, DumpOptions, KeyCommand,
-    LoadOptions, PasswordKeyCommand, PasswordKeyOptions, PortRange, RepairOptions, ServeOptions, StoreKind,
-    SystemRoles,
+    LoadOptions, PasswordKeyCommand, PasswordKeyOptions, PortRange, PurgeOptions, RepairOptions, ServeOptions,
+    StoreKind, SystemRoles,
 };
 pub use commands::run;
 pub use control::ControlError;

@@ -1,9 +1,9 @@
-//! `offshoot account`, `offshoot key` and `offshoot password-key`: of the server that runs on the directory, where there is one, otherwise of the
+//! `offshoot account`, `offshoot key`, `offshoot password-key` and `offshoot purge`: of the server that runs on the directory, where there is one, otherwise of the
 //! directory itself.
 
 use super::{require_store, tell};
 use crate::{
-    AccountCommand, Error, KeyCommand, PasswordKeyCommand, PasswordKeyOptions, StoreKind,
+    AccountCommand, Error, KeyCommand, PasswordKeyCommand, PasswordKeyOptions, PurgeOptions, StoreKind,
     admin::{AccountLine, AdminAnswer, AdminRequest, KeyLine, perform},
     control, lock_holder,
     password_key::PasswordKeySource,
@@ -37,6 +37,11 @@ pub(super) fn key(command: &KeyCommand) -> Result<ExitCode, Error> {
 pub(super) fn password_key(command: &PasswordKeyCommand) -> Result<ExitCode, Error> {
     let PasswordKeyCommand::Rotate { dir, keys } = command;
     run(dir, Some(keys), AdminRequest::PasswordKeyRotate)
+}
+
+pub(super) fn purge(options: &PurgeOptions) -> Result<ExitCode, Error> {
+    let PurgeOptions { dir, account, project, role } = options.clone();
+    run(&dir, None, AdminRequest::RolePurge { account, project, role })
 }
 
 fn run(dir: &Path, keys: Option<&PasswordKeyOptions>, request: AdminRequest) -> Result<ExitCode, Error> {
@@ -75,6 +80,9 @@ fn text(answer: &AdminAnswer) -> String {
         AdminAnswer::Key(key) => key_text(key),
         AdminAnswer::Keys(keys) => lines("ID\tNAME\tCREATED\tLAST USED\tFROM", keys, key_text),
         AdminAnswer::Rotated { projects, missing } => rotated_text(*projects, missing),
+        AdminAnswer::Purged { versions } => {
+            format!("versions that had an old password, and have it no more: {versions}")
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub fn run(command: &Command) -> ExitCode {
         Command::Account(command) => (begin().and_then(|()| admin::account(command)), ExitCode::FAILURE),
         Command::Key(command) => (begin().and_then(|()| admin::key(command)), ExitCode::FAILURE),
         Command::PasswordKey(command) => (begin().and_then(|()| admin::password_key(command)), ExitCode::FAILURE),
+        Command::Purge(options) => (begin().and_then(|()| admin::purge(options)), ExitCode::FAILURE),
         Command::Repair(options) => (begin().and_then(|()| repair::run(options)), ExitCode::from(FAILED)),
     };
     outcome.unwrap_or_else(|error| {

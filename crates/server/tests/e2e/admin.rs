@@ -185,3 +185,24 @@ fn a_command_line_that_is_wrong_ends_with_2() {
     let output = command(["account", "create"]).output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn old_passwords_are_purged_by_command_on_a_running_server_and_on_a_stopped_one() -> TestResult {
+    let dir = tempfile::tempdir()?;
+    let server = Server::start(dir.path());
+    let client = server.client();
+    let (created, _) = client.create_project();
+    let project = text(&created["project"]["id"]);
+    let branch = format!("/projects/{project}/branches/{}", text(&created["branch"]["id"]));
+    client.create_role(&branch, "sally");
+    let reset = || client.expect(200, "POST", &format!("{branch}/roles/sally/reset_password"), None);
+    reset();
+    let purge = |project: &str, role| admin(dir.path(), &["purge"], &["casey", project, role]);
+    assert_eq!(purge(&project, "sally").expect(0), "versions that had an old password, and have it no more: 1\n");
+    assert_eq!(purge(&project, "sally").expect(0), "versions that had an old password, and have it no more: 0\n");
+    assert!(purge("muddy-queen-14993027", "sally").expect(1).contains("project \"muddy-queen-14993027\" not found"));
+    reset();
+    server.terminate();
+    assert_eq!(purge(&project, "sally").expect(0), "versions that had an old password, and have it no more: 1\n");
+    Ok(())
+}
