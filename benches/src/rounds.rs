@@ -40,7 +40,8 @@ pub fn interleaved(rounds: usize, candidates: &mut [Candidate<'_>]) -> Outcome<V
     Ok(times.into_iter().map(median).collect())
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+/// The one in the middle; of an even number, the later of the two.
+pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }

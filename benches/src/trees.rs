@@ -11,13 +11,23 @@ use crate::{Outcome, roles};
 /// What the engine fails with.
 pub fn root(engine: &Engine, count: u64) -> Outcome<BranchId> {
     let branch = engine.transact(|tx| tx.create_branch(NamespaceId::SYSTEM))?.value;
+    fill(engine, branch, count)?;
+    Ok(branch)
+}
+
+/// Puts `count` roles on a branch, in commits of bounded size.
+///
+/// # Errors
+///
+/// What the engine fails with.
+pub fn fill(engine: &Engine, branch: BranchId, count: u64) -> Outcome<()> {
     for first in (0..count).step_by(10_000) {
         engine.transact(|tx| {
             (first..count.min(first + 10_000))
                 .try_for_each(|number| tx.put(branch, &roles::key(number), &roles::value(number, 0)))
         })?;
     }
-    Ok(branch)
+    Ok(())
 }
 
 /// A child of `parent` that has changed one role.

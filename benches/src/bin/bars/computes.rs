@@ -13,6 +13,7 @@ use offshoot_benches::{
     Outcome,
     bars::{Bar, Limit},
     open,
+    rounds::median,
 };
 use offshoot_catalog::{BranchId, Caller, Catalog, EndpointId, NewProject, Options, ProjectId, RoleLogin, RoleName};
 use offshoot_compute::{Clusters, Executor, ExecutorOptions, PostgresOptions, Programs};
@@ -183,9 +184,4 @@ pub(crate) fn computes() -> Outcome<Vec<Bar>> {
             limit: Limit::None,
         },
     ])
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }

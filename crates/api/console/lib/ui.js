@@ -182,6 +182,24 @@ export function progress(text = "Loading…") {
   return h("p", { class: "progress", role: "status" }, h("span", { class: "spinner" }), text);
 }
 
+/**
+ * Calls `refresh` again and again, with a `rest` in between, until the page is left. Both learn from what came before: `refresh` says whether something is
+ * on its way, or else `failed` does, which shows the error; `rest` waits the shorter for it.
+ */
+export async function keepLive({ refresh, failed, rest }) {
+  try {
+    for (;;) {
+      const busy = await refresh().catch((error) => {
+        if (error.name === "AbortError") throw error;
+        return failed(error);
+      });
+      await rest(busy);
+    }
+  } catch {
+    // The page was left.
+  }
+}
+
 /** Waits `ms`, or until `signal` ends everything. */
 export function pause(ms, signal) {
   return new Promise((resolve, reject) => {

@@ -7,7 +7,7 @@ import { duration, time } from "../lib/format.js";
 import { operationsBegan } from "../lib/operations.js";
 import { branchPicker } from "../lib/picker.js";
 import { loadProject } from "../lib/project.js";
-import { announce, badge, button, code, emptyState, errorBox, field, heading, pause, state as stateOf, table } from "../lib/ui.js";
+import { announce, badge, button, code, emptyState, errorBox, field, heading, keepLive, pause, state as stateOf, table } from "../lib/ui.js";
 
 const BUSY_MS = 1000;
 const IDLE_MS = 4000;
@@ -28,20 +28,13 @@ export default async function computes({ params, signal }) {
     before = now;
     return endpoints.some((endpoint) => endpoint.pending_state || endpoint.current_state === "init");
   };
-  const live = async () => {
-    for (;;) {
-      let busy = true;
-      try {
-        busy = await refresh();
-      } catch (error) {
-        if (error.name === "AbortError") return;
-        before = "";
-        body.replaceChildren(errorBox(error));
-      }
-      await Promise.race([pause(busy ? BUSY_MS : IDLE_MS, signal), new Promise((resolve) => (hurry = resolve))]);
-    }
+  const failed = (error) => {
+    before = "";
+    body.replaceChildren(errorBox(error));
+    return true;
   };
-  live().catch(() => {});
+  const rest = (busy) => Promise.race([pause(busy ? BUSY_MS : IDLE_MS, signal), new Promise((resolve) => (hurry = resolve))]);
+  keepLive({ refresh, failed, rest });
   const node = h("div", { class: "page" },
     heading("Computes", {
       lead: "A compute runs PostgreSQL for a branch. A branch has at most one that writes, and any number that only read.",

@@ -5,7 +5,7 @@ import { h, name, replace } from "../lib/dom.js";
 import { duration, time } from "../lib/format.js";
 import { describe, hasFailed, isActive } from "../lib/operations.js";
 import { loadProject } from "../lib/project.js";
-import { announce, button, emptyState, errorBox, heading, pause, state as stateOf, table } from "../lib/ui.js";
+import { announce, button, emptyState, errorBox, heading, keepLive, pause, state as stateOf, table } from "../lib/ui.js";
 
 const PAGE = 100;
 const BUSY_MS = 700;
@@ -45,20 +45,12 @@ export default async function operations({ params, signal }) {
     });
     older.append(more);
   };
-  const live = async () => {
-    for (;;) {
-      let busy = false;
-      try {
-        busy = await refresh();
-      } catch (error) {
-        if (error.name === "AbortError") return;
-        before = "";
-        body.replaceChildren(errorBox(error));
-      }
-      await pause(busy ? BUSY_MS : IDLE_MS, signal);
-    }
+  const failed = (error) => {
+    before = "";
+    body.replaceChildren(errorBox(error));
+    return false;
   };
-  live().catch(() => {});
+  keepLive({ refresh, failed, rest: (busy) => pause(busy ? BUSY_MS : IDLE_MS, signal) });
   const node = h("div", { class: "page" },
     heading("Operations", { lead: "What makes changes true on storage and computes. The list keeps itself up to date." }), body, older);
   return { title: "Operations", node };

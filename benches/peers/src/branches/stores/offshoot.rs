@@ -4,7 +4,7 @@ use std::{ops::Bound, path::Path, sync::Mutex};
 
 use bytes::Bytes;
 use chrono::DateTime;
-use offshoot_benches::{Outcome, commits::at_once, open, roles};
+use offshoot_benches::{Outcome, commits::at_once, open, roles, trees};
 use offshoot_engine::{BranchId, Direction, Engine, KeyRange, Lsn, NamespaceId, Point};
 
 use super::{At, Branch, Branching, ROOT, Stamp};
@@ -31,7 +31,7 @@ fn from_role(number: u64) -> KeyRange {
 impl Branching for Offshoot {
     fn open(directory: &Path, cache_bytes: u64) -> Outcome<Self> {
         let engine = open(directory, cache_bytes)?;
-        // The first branch of a new store has always the same number.
+        // Which branch is the root is not the engine's to know.
         let marker = directory.join("root");
         let root = if marker.exists() {
             BranchId::new(NamespaceId::SYSTEM, std::fs::read_to_string(marker)?.parse()?)
@@ -44,13 +44,7 @@ impl Branching for Offshoot {
     }
 
     fn root(&self, roles: u64) -> Outcome<()> {
-        for first in (0..roles).step_by(10_000) {
-            self.engine.transact(|tx| {
-                (first..roles.min(first + 10_000))
-                    .try_for_each(|number| tx.put(self.root, &roles::key(number), &roles::value(number, 0)))
-            })?;
-        }
-        Ok(())
+        trees::fill(&self.engine, self.root, roles)
     }
 
     fn fork(&self, parent: Branch, at: At) -> Outcome<Option<Branch>> {
@@ -76,7 +70,7 @@ impl Branching for Offshoot {
     }
 
     fn put(&self, branch: Branch, role: u64, seed: u64) -> Outcome<()> {
-        Ok(offshoot_benches::trees::put(&self.engine, self.id(branch), role, seed)?)
+        Ok(trees::put(&self.engine, self.id(branch), role, seed)?)
     }
 
     fn versions(&self, roles: u64, count: u64) -> Outcome<Vec<Stamp>> {
