@@ -59,6 +59,8 @@ export async function assertAccessible(page, what) {
 
 /** Fails when a secret is anywhere in the page still: in its markup, in what was typed or shown in fields, or in its storage. */
 export async function assertForgotten(page, secret) {
+  // A dialog that was closed goes with the event that says so, which the browser sends a moment later.
+  await page.locator("dialog").waitFor({ state: "detached" });
   const kept = await page.evaluate(() => JSON.stringify([
     document.documentElement.outerHTML, [...document.querySelectorAll("input, select, textarea")].map((field) => field.value),
     { ...sessionStorage }, { ...localStorage }, location.href, history.state,
