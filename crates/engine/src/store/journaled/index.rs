@@ -9,14 +9,8 @@ use crate::store::{StoreError, Write, digest::SetDigest, overlay::Base};
 /// Is shown the key and the value of one entry after the other; an error ends that.
 pub(crate) type EachEntry<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>;
 
-/// An open index.
-pub(crate) trait Index: Base {
-    /// Writes, in their order, and notes the state that they lead to. Readers see all of it or nothing.
-    fn apply(&self, writes: &mut dyn Iterator<Item = &Write>, after: &Stamp) -> Result<(), StoreError>;
-
-    /// Makes durable what was applied.
-    fn sync(&self) -> Result<(), StoreError>;
-
+/// What can be read of an index as a whole.
+pub(crate) trait Contents {
     /// The state that was noted last; none where nothing was ever applied, or it cannot be read.
     fn stamp(&self) -> Result<Option<Stamp>, StoreError>;
 
@@ -34,6 +28,15 @@ pub(crate) trait Index: Base {
     }
 }
 
+/// An open index.
+pub(crate) trait Index: Base + Contents {
+    /// Writes, in their order, and notes the state that they lead to. Readers see all of it or nothing.
+    fn apply(&self, writes: &mut dyn Iterator<Item = &Write>, after: &Stamp) -> Result<(), StoreError>;
+
+    /// Makes durable what was applied.
+    fn sync(&self) -> Result<(), StoreError>;
+}
+
 /// Puts entries and commits into a new index.
 pub(crate) type Fill<'a, I> = &'a mut dyn FnMut(&I) -> Result<(), StoreError>;
 
@@ -42,8 +45,14 @@ pub(crate) trait IndexHome: Send + Sync + 'static {
     /// The index that is kept.
     type Index: Index;
 
-    /// Opens the index that is there, if there is one.
+    /// What a release without a journal wrote.
+    type Bare: Contents;
+
+    /// Opens the index that is there, if there is one. One of an older layout does not count: it is made anew.
     fn open(&self) -> Result<Option<Self::Index>, StoreError>;
+
+    /// Opens what is there as a release without a journal wrote it, if there is anything.
+    fn open_bare(&self) -> Result<Option<Self::Bare>, StoreError>;
 
     /// Makes a new index beside the one that is there, lets `fill` fill it, makes it durable, and puts it in the place of the other one, which is
     /// kept under another name. The index that is there must not be open.

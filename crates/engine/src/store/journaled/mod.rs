@@ -41,7 +41,7 @@ use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
 pub use self::recover::{StoreFinding, StorePart, StoreReport};
 pub(crate) use self::{
-    index::{EachEntry, Fill, Index, IndexHome},
+    index::{Contents, EachEntry, Fill, Index, IndexHome},
     notes::Fingerprint,
     recover::{Plan, inspect, lay_down_dump, plan, run_repair},
     stamp::Stamp,

@@ -20,8 +20,10 @@ use crate::store::{
     disk::{Disk, DiskFile},
 };
 
-/// The format that this release writes and reads.
-pub(crate) const FORMAT: u32 = 2;
+/// The format that this release writes. It reads [`FORMAT_WITH_BARE_INDEX`] too.
+pub(crate) const FORMAT: u32 = 3;
+/// The format of stores whose index has each entry under a key of its own; all else is the same.
+pub(crate) const FORMAT_WITH_BARE_INDEX: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"OFFSNOTE";
 const CHECKED_BYTES: usize = 8 + 4 + 4 + 8 + STAMP_BYTES + 8 + 16;
@@ -177,7 +179,7 @@ impl Slot {
         }
         let (format, rest) = checked[8..].split_first_chunk()?;
         let format = u32::from_be_bytes(*format);
-        if format != FORMAT {
+        if ![FORMAT, FORMAT_WITH_BARE_INDEX].contains(&format) {
             return Some(Self::UnknownFormat(format));
         }
         let (clean, rest) = rest.split_first_chunk()?;

@@ -23,7 +23,7 @@ use std::{
 
 use super::{
     Sizes, expected,
-    index::{Index, IndexHome},
+    index::{Contents, Index, IndexHome},
     journal::Journal,
     notes::{self, Fingerprint, Found, Note, NoteFile},
     scan::{self, Scan},
@@ -145,15 +145,9 @@ impl Notes {
 
 /// Makes a new store.
 fn create<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) -> Result<Opened<H::Index>, StoreError> {
-    if let Some(index) = home.open()? {
-        let commits = index.stamp()?.map_or(Sequence::ZERO, |stamp| stamp.sequence);
-        let entries = index.digest()?.entries;
-        if commits > Sequence::ZERO || entries > 0 {
-            let what = format!(
-                "the index has {commits} commits and {entries} entries, but the files that describe them, {COMMITS} and {CHECKPOINT}, are missing; restore the whole directory from a backup"
-            );
-            return Err(StoreError::Corrupt { what });
-        }
+    match home.open()? {
+        Some(index) => refuse_undescribed(&index)?,
+        None => home.open_bare()?.as_ref().map_or(Ok(()), refuse_undescribed)?,
     }
     home.release()?;
     let stamp = Stamp { store: random_id(), sequence: Sequence::ZERO, digest: SetDigest::default() };
@@ -161,6 +155,19 @@ fn create<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) -> Result
     let laid = lay_down(disk, sizes, &stamp, |_| Ok(()))?;
     let index = home.rebuild(&mut |index| index.apply(&mut std::iter::empty(), &stamp))?;
     Ok(laid.with(index, stamp))
+}
+
+/// Refuses an index that holds something, when all that should be beside it is missing.
+fn refuse_undescribed(index: &impl Contents) -> Result<(), StoreError> {
+    let commits = index.stamp()?.map_or(Sequence::ZERO, |stamp| stamp.sequence);
+    let entries = index.digest()?.entries;
+    if commits == Sequence::ZERO && entries == 0 {
+        return Ok(());
+    }
+    let what = format!(
+        "the index has {commits} commits and {entries} entries, but the files that describe them, {COMMITS} and {CHECKPOINT}, are missing; restore the whole directory from a backup"
+    );
+    Err(StoreError::Corrupt { what })
 }
 
 /// Makes a journaled store of one that kept everything in the index. Interrupted, it begins again.
@@ -171,12 +178,12 @@ fn take_over<H: IndexHome>(
     noted: &Stamp,
 ) -> Result<Opened<H::Index>, StoreError> {
     tracing::info!(commits = %noted.sequence, "this store is from a release without a journal; giving it one");
-    let index = home.open()?;
-    let found = match &index {
-        Some(index) => index.stamp()?,
+    let bare = home.open_bare()?;
+    let found = match &bare {
+        Some(bare) => bare.stamp()?,
         None => None,
     };
-    let (Some(index), Some(found)) = (index, found) else {
+    let (Some(bare), Some(found)) = (bare, found) else {
         return Err(StoreError::RolledBack { expected: noted.sequence, found: Sequence::ZERO });
     };
     if found.store != noted.store {
@@ -190,9 +197,13 @@ fn take_over<H: IndexHome>(
         let what = format!("commit {} is not the one that was acknowledged", found.sequence);
         return Err(StoreError::Corrupt { what });
     }
-    // The snapshot finds out whether the index holds what its stamp says.
-    index.sync()?;
-    let laid = lay_down(disk, sizes, &found, |writer| write_entries(&index, writer))?;
+    // The snapshot finds out whether there is what the stamp says. Once it is laid down, the index can be made of it at any start.
+    let laid = lay_down(disk, sizes, &found, |writer| write_entries(&bare, writer))?;
+    drop(bare);
+    let index = home.rebuild(&mut |index| {
+        load(index, snapshots::open(disk, found.store, found.sequence)?)?;
+        index.apply(&mut std::iter::empty(), &found)
+    })?;
     Ok(laid.with(index, found))
 }
 
@@ -238,7 +249,7 @@ fn lay_down(
 }
 
 /// Puts all entries of an index that no one commits to into a snapshot.
-fn write_entries(index: &impl Index, writer: &mut DumpWriter<FileWriter>) -> Result<(), StoreError> {
+fn write_entries(index: &impl Contents, writer: &mut DumpWriter<FileWriter>) -> Result<(), StoreError> {
     index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::unwritable))
 }
 
@@ -276,7 +287,7 @@ pub(crate) fn lay_down_dump(
 }
 
 /// Writes a snapshot of an index that no one commits to; checks it against `stamp`.
-fn write_snapshot(disk: &Arc<dyn Disk>, index: &impl Index, stamp: &Stamp) -> Result<(), StoreError> {
+fn write_snapshot(disk: &Arc<dyn Disk>, index: &impl Contents, stamp: &Stamp) -> Result<(), StoreError> {
     // Nobody needs space for anything else yet.
     snapshots::write(disk, 0, stamp, |writer| write_entries(index, writer))?;
     snapshots::remove_older(disk, stamp.sequence)

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
     files,
-    tree::{DataFiles, SledTree, guarded},
+    tree::{BareTree, DataFiles, SledTree, guarded},
 };
 use crate::store::{
     StoreError,
@@ -54,6 +54,11 @@ impl SledHome {
     }
 
     fn open_in(&self, path: &Path) -> Result<SledTree, StoreError> {
+        let db = self.open_sled(path)?;
+        Ok(SledTree::new(db, DataFiles::open(path)?))
+    }
+
+    fn open_sled(&self, path: &Path) -> Result<Db, StoreError> {
         files::create_private_dir(path)?;
         remove_unfinished_snapshots(path)?;
         // A process that was killed may have left something that is not durable. Sled, and the readers, will build on it.
@@ -72,7 +77,14 @@ impl SledHome {
         })?;
         *self.open.lock() = Some(db.clone());
         files::make_files_private(path)?;
-        Ok(SledTree::new(db, DataFiles::open(path)?))
+        Ok(db)
+    }
+
+    /// Whether there is an index, when nobody has one open.
+    fn is_there(&self) -> Result<bool, StoreError> {
+        self.release()?;
+        files::remove_dir(&self.new)?;
+        Ok(self.current.join("db").exists())
     }
 
     fn put_in_place(&self) -> Result<(), StoreError> {
@@ -89,14 +101,25 @@ impl SledHome {
 
 impl IndexHome for SledHome {
     type Index = SledTree;
+    type Bare = BareTree;
 
     fn open(&self) -> Result<Option<SledTree>, StoreError> {
-        self.release()?;
-        files::remove_dir(&self.new)?;
-        if !self.current.join("db").exists() {
+        if !self.is_there()? {
             return Ok(None);
         }
-        self.open_in(&self.current).map(Some)
+        let tree = self.open_in(&self.current)?;
+        if tree.is_bare()? {
+            tracing::info!("the index has the layout of an older release");
+            return Ok(None);
+        }
+        Ok(Some(tree))
+    }
+
+    fn open_bare(&self) -> Result<Option<BareTree>, StoreError> {
+        if !self.is_there()? {
+            return Ok(None);
+        }
+        Ok(Some(BareTree(self.open_sled(&self.current)?)))
     }
 
     fn rebuild(&self, fill: Fill<'_, SledTree>) -> Result<SledTree, StoreError> {

@@ -3,6 +3,7 @@
 //! Sled 0.34.7 alone is no store to trust: its `flush` does not wait for the disk, it has no group commit, and after damage to its files it
 //! rolls back or loses entries in silence. As an index it need not be trusted: whatever it loses is found and made anew.
 
+mod block;
 mod files;
 mod home;
 mod tree;

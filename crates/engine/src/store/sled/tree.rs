@@ -14,43 +14,61 @@ use ::sled::{Batch, Db, IVec};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::files::{files_of, sync_dir};
+use super::{
+    block::{self, Change},
+    files::{files_of, sync_dir},
+};
 use crate::store::{
     Direction, KeyRange, StoreError, Write,
-    journaled::{EachEntry, Index, Stamp},
+    journaled::{Contents, EachEntry, Index, Stamp},
     overlay::Base,
 };
 
-/// Where the stamp is kept. All other keys are greater than this and [`FIRST_KEY`].
-pub(super) const STAMP_KEY: &[u8] = &[0];
+/// Where the stamp is kept. All other keys of sled's are greater.
+pub(super) const STAMP_KEY: &[u8] = &[0, 1];
+/// Where the stamp is kept by releases that gave each entry a key of its own.
+pub(super) const BARE_STAMP_KEY: &[u8] = &[0];
 /// The smallest key that users of the store can have.
 const FIRST_KEY: &[u8] = &[1];
 
-/// The index: sled's tree, and its files, which have to be made durable here.
+/// The index: sled's tree with the entries in [blocks](block), and its files, which have to be made durable here.
+///
+/// A block's key in sled is its *fence*: not greater than its first entry's key, and greater than all of the blocks before. Blocks are never joined, so that a
+/// reader on the way from one to the next finds every entry that is there all the time.
 pub(super) struct SledTree {
     db: Db,
     files: Mutex<DataFiles>,
 }
 
+/// What becomes of an attempt to read blocks.
+type InBlocks<T> = Result<Result<T, block::Damaged>, ::sled::Error>;
+
 impl SledTree {
     pub(super) fn new(db: Db, files: DataFiles) -> Self {
         Self { db, files: Mutex::new(files) }
+    }
+
+    /// Whether it was written by a release that gave each entry a key of its own.
+    pub(super) fn is_bare(&self) -> Result<bool, StoreError> {
+        guarded("reading the stamp", || Ok(!self.db.contains_key(STAMP_KEY)? && self.db.contains_key(BARE_STAMP_KEY)?))
     }
 }
 
 impl Index for SledTree {
     fn apply(&self, writes: &mut dyn Iterator<Item = &Write>, after: &Stamp) -> Result<(), StoreError> {
-        guarded("writing commits", || {
+        // A later write of the same key takes the place of the earlier one.
+        let mut changes: Vec<Change<'_>> =
+            writes.map(|write| (&write.key()[..], write.value().map(|value| &value[..]))).collect();
+        changes.reverse();
+        changes.sort_by_key(|(key, _)| *key);
+        changes.dedup_by_key(|(key, _)| *key);
+        in_blocks("writing commits", || {
             let mut batch = Batch::default();
-            // A later write of the same key takes the place of the earlier one.
-            for write in writes {
-                match write.value() {
-                    Some(value) => batch.insert(&write.key()[..], &value[..]),
-                    None => batch.remove(&write.key()[..]),
-                }
+            if let Err(damaged) = change(&self.db, &changes, &mut batch)? {
+                return Ok(Err(damaged));
             }
             batch.insert(STAMP_KEY, after.encode().to_vec());
-            self.db.apply_batch(batch)
+            self.db.apply_batch(batch).map(Ok)
         })
     }
 
@@ -58,16 +76,141 @@ impl Index for SledTree {
         guarded("flushing", || self.db.flush())?;
         self.files.lock().sync()
     }
+}
 
+impl Contents for SledTree {
     fn stamp(&self) -> Result<Option<Stamp>, StoreError> {
-        let stamp = guarded("reading the stamp", || self.db.get(STAMP_KEY))?;
-        Ok(stamp.and_then(|stamp| Stamp::decode(&stamp).ok()))
+        stamp_in(&self.db, STAMP_KEY)
+    }
+
+    fn scan(&self, each: EachEntry<'_>) -> Result<(), StoreError> {
+        let mut failure = None;
+        in_blocks("reading all entries", || {
+            for entry in self.db.range(FIRST_KEY..) {
+                let (_, block) = entry?;
+                let shown = block::each(&block, |key, value| {
+                    if failure.is_none() {
+                        failure = each(key, value).err();
+                    }
+                });
+                if shown.is_err() || failure.is_some() {
+                    return Ok(shown);
+                }
+            }
+            Ok(Ok(()))
+        })?;
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+impl Base for SledTree {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        if key < FIRST_KEY {
+            return Ok(None);
+        }
+        in_blocks("reading a key", || {
+            let Some((_, block)) = block_of(&self.db, key)? else { return Ok(Ok(None)) };
+            Ok(block::get(&block, key).map(|value| value.map(Bytes::copy_from_slice)))
+        })
+    }
+
+    fn page(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        let mut page: Vec<(Bytes, Bytes)> = Vec::new();
+        if range.is_empty() {
+            return Ok(page);
+        }
+        in_blocks("reading a range", || {
+            let first = match &range.start {
+                Bound::Included(start) | Bound::Excluded(start) if &start[..] >= FIRST_KEY => {
+                    block_of(&self.db, start)?
+                }
+                _ => None,
+            };
+            let first = first.map_or_else(|| IVec::from(FIRST_KEY), |(fence, _)| fence);
+            let end = range.end.as_ref().map(|end| IVec::from(&end[..]));
+            let mut blocks = self.db.range((Bound::Included(first), end));
+            while page.len() < limit {
+                let next = match direction {
+                    Direction::Ascending => blocks.next(),
+                    Direction::Descending => blocks.next_back(),
+                };
+                let Some(next) = next else { break };
+                let entries = match entries_in(&next?.1, range) {
+                    Ok(entries) => entries,
+                    Err(damaged) => return Ok(Err(damaged)),
+                };
+                let room = limit - page.len();
+                // Blocks may be split meanwhile, and then some entries come twice.
+                let last = page.last().map(|(key, _)| key.clone());
+                let is_new = |(key, _): &(Bytes, Bytes)| match (&last, direction) {
+                    (None, _) => true,
+                    (Some(last), Direction::Ascending) => key > last,
+                    (Some(last), Direction::Descending) => key < last,
+                };
+                match direction {
+                    Direction::Ascending => page.extend(entries.into_iter().filter(is_new).take(room)),
+                    Direction::Descending => page.extend(entries.into_iter().rev().filter(is_new).take(room)),
+                }
+            }
+            Ok(Ok(()))
+        })?;
+        Ok(page)
+    }
+}
+
+/// The block in which this key is or would be, and its fence.
+fn block_of(db: &Db, key: &[u8]) -> Result<Option<(IVec, IVec)>, ::sled::Error> {
+    db.range(FIRST_KEY..=key).next_back().transpose()
+}
+
+/// Adds to a batch what becomes of the blocks by changes, which come in the order of their keys, each key once.
+pub(super) fn change(db: &Db, mut changes: &[Change<'_>], batch: &mut Batch) -> InBlocks<()> {
+    while let Some((first, _)) = changes.first() {
+        let (fence, old) = match block_of(db, first)? {
+            Some((fence, block)) => (fence.to_vec(), block),
+            None => (FIRST_KEY.to_vec(), IVec::default()),
+        };
+        let next = db.range::<&[u8], _>((Bound::Excluded(*first), Bound::Unbounded)).next().transpose()?;
+        let until_next = changes.partition_point(|(key, _)| next.as_ref().is_none_or(|(next, _)| *key < &next[..]));
+        let (here, later) = changes.split_at(until_next);
+        let blocks = match block::changed(&old, here) {
+            Ok(blocks) => blocks,
+            Err(damaged) => return Ok(Err(damaged)),
+        };
+        if blocks.is_empty() {
+            batch.remove(&fence[..]);
+        }
+        // The first one keeps the fence, so that no other block gets its keys.
+        for (place, (first, block)) in blocks.into_iter().enumerate() {
+            batch.insert(if place == 0 { fence.clone() } else { first }, block);
+        }
+        changes = later;
+    }
+    Ok(Ok(()))
+}
+
+fn entries_in(block: &[u8], range: &KeyRange) -> Result<Vec<(Bytes, Bytes)>, block::Damaged> {
+    let mut entries = Vec::new();
+    block::each(block, |key, value| {
+        if range.contains(key) {
+            entries.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
+        }
+    })?;
+    Ok(entries)
+}
+
+/// What a release without a journal wrote: sled's tree with each entry under its own key.
+pub(super) struct BareTree(pub(super) Db);
+
+impl Contents for BareTree {
+    fn stamp(&self) -> Result<Option<Stamp>, StoreError> {
+        stamp_in(&self.0, BARE_STAMP_KEY)
     }
 
     fn scan(&self, each: EachEntry<'_>) -> Result<(), StoreError> {
         let mut failure = None;
         guarded("reading all entries", || {
-            for entry in self.db.range(FIRST_KEY..) {
+            for entry in self.0.range(FIRST_KEY..) {
                 let (key, value) = entry?;
                 if let Err(error) = each(&key, &value) {
                     failure = Some(error);
@@ -78,6 +221,11 @@ impl Index for SledTree {
         })?;
         failure.map_or(Ok(()), Err)
     }
+}
+
+fn stamp_in(db: &Db, key: &[u8]) -> Result<Option<Stamp>, StoreError> {
+    let stamp = guarded("reading the stamp", || db.get(key))?;
+    Ok(stamp.and_then(|stamp| Stamp::decode(&stamp).ok()))
 }
 
 /// The files that sled writes. On Linux its flush hands them to the operating system without waiting for the disk, so that is done here.
@@ -123,40 +271,11 @@ impl DataFiles {
     }
 }
 
-impl Base for SledTree {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        if key < FIRST_KEY {
-            return Ok(None);
-        }
-        let value = guarded("reading a key", || self.db.get(key))?;
-        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
-    }
-
-    fn page(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        let range = without_stamp(range);
-        if range.is_empty() {
-            return Ok(Vec::new());
-        }
-        let to_bytes = |entry: Result<(IVec, IVec), _>| {
-            entry.map(|(key, value)| (Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
-        };
-        guarded("reading a range", || {
-            let entries = self.db.range((range.start, range.end));
-            match direction {
-                Direction::Ascending => entries.take(limit).map(to_bytes).collect(),
-                Direction::Descending => entries.rev().take(limit).map(to_bytes).collect(),
-            }
-        })
-    }
-}
-
-/// The part of a range that lies behind the stamp.
-fn without_stamp(range: &KeyRange) -> KeyRange {
-    let start = match &range.start {
-        Bound::Included(start) | Bound::Excluded(start) if start.as_ref() >= FIRST_KEY => range.start.clone(),
-        _ => Bound::Included(Bytes::from_static(FIRST_KEY)),
-    };
-    KeyRange { start, end: range.end.clone() }
+/// Calls sled to read blocks, and makes errors of its errors and panics, and of damaged blocks.
+fn in_blocks<T>(action: &str, call: impl FnOnce() -> InBlocks<T>) -> Result<T, StoreError> {
+    guarded(action, call)?.map_err(|block::Damaged| StoreError::Corrupt {
+        what: format!("a block of the index is damaged, found while {action}"),
+    })
 }
 
 /// Calls sled, and makes errors of its errors and panics.

@@ -15,6 +15,11 @@ fn clean(sequence: u64) -> Note {
     Note { clean: Some(files), ..note(sequence) }
 }
 
+fn unhex(digits: &str) -> Vec<u8> {
+    let pairs = (0..digits.len()).step_by(2).map(|at| &digits[at..at + 2]);
+    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -54,13 +59,21 @@ const NEWER: usize = PAGE_BYTES;
 fn the_bytes_of_a_note_never_change() {
     let stamp = "4f464653484f4f5400000002010203040506070800000000000000090000000000000001\
                  117b58c9b333465d74b3555489959b9200000000f217a0b40eaa4ca2";
-    let open = ["4f4646534e4f5445 00000002 00000000 0000000000000005", stamp, &"0".repeat(48), "a43e2a4d1e2ee8fb"];
+    let none = "0".repeat(48);
+    let open = |format, checksum| [format, " 00000000 0000000000000005", stamp, &none, checksum].concat();
     let files = "0000000000002122 3132333435363738393a3b3c3d3e3f40";
-    let closed = ["4f4646534e4f5445 00000002 00000001 0000000000000005", stamp, files, "7dd39932da709389"];
-    for (note, golden) in [(note(9), open), (clean(9), closed)] {
+    let closed = |format, checksum| [format, " 00000001 0000000000000005", stamp, files, checksum].concat();
+    let format = "4f4646534e4f5445 00000003";
+    let written = [open(format, "f76a96fd0ffe4228"), closed(format, "d0dcb47bc2ea11b2")];
+    for (note, golden) in [note(9), clean(9)].into_iter().zip(written) {
         let bytes = encode(5, &note);
-        assert_eq!(hex(&bytes), golden.concat().replace(' ', ""));
+        assert_eq!(hex(&bytes), golden.replace(' ', ""));
         assert_eq!(Slot::read(&bytes), Slot::Note(5, note));
+    }
+    let format = "4f4646534e4f5445 00000002";
+    let older = [open(format, "a43e2a4d1e2ee8fb"), closed(format, "7dd39932da709389")];
+    for (note, golden) in [note(9), clean(9)].into_iter().zip(older) {
+        assert_eq!(Slot::read(&unhex(&golden.replace(' ', ""))), Slot::Note(5, note));
     }
 }
 

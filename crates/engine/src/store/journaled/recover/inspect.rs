@@ -17,7 +17,7 @@ use crate::{
         disk::Disk,
         journaled::{
             Sizes, expected,
-            index::{Index, IndexHome},
+            index::{Contents, Index, IndexHome},
             notes::{Note, NoteFile},
             scan, snapshots,
         },

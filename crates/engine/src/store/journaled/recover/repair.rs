@@ -9,7 +9,7 @@ use crate::store::{
     disk::Disk,
     journaled::{
         Sizes,
-        index::{Index, IndexHome},
+        index::{Contents, Index, IndexHome},
         notes::{Note, NoteFile},
         scan, snapshots,
         stamp::Stamp,

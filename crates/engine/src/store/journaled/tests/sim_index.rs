@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use crate::store::{
     Direction, KeyRange, StoreError, Write,
     digest::SetDigest,
-    journaled::{EachEntry, Fill, Fingerprint, Index, IndexHome, Stamp},
+    journaled::{Contents, EachEntry, Fill, Fingerprint, Index, IndexHome, Stamp},
     overlay::Base,
 };
 
@@ -135,7 +135,9 @@ impl Index for SimIndex {
         kept.synced.push(current);
         Ok(())
     }
+}
 
+impl Contents for SimIndex {
     fn stamp(&self) -> Result<Option<Stamp>, StoreError> {
         Ok(self.0.lock().current.as_ref().and_then(|content| content.stamp))
     }
@@ -148,9 +150,14 @@ impl Index for SimIndex {
 
 impl IndexHome for SimHome {
     type Index = SimIndex;
+    type Bare = SimIndex;
 
     fn open(&self) -> Result<Option<SimIndex>, StoreError> {
         Ok(self.0.lock().current.is_some().then(|| SimIndex(Arc::clone(&self.0))))
+    }
+
+    fn open_bare(&self) -> Result<Option<SimIndex>, StoreError> {
+        self.open()
     }
 
     fn rebuild(&self, fill: Fill<'_, SimIndex>) -> Result<SimIndex, StoreError> {

@@ -13,9 +13,15 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::{tree::STAMP_KEY, *};
+use super::{
+    tree::{self, STAMP_KEY},
+    *,
+};
 use crate::{
-    store::{Condition, Direction, KeyRange, Write, journaled::tests::small_sizes},
+    store::{
+        Condition, Direction, KeyRange, Write,
+        journaled::{Contents, IndexHome, tests::small_sizes},
+    },
     testing::conformance::Medium,
 };
 
@@ -52,6 +58,31 @@ fn change_sled<T>(directory: &Path, change: impl FnOnce(&::sled::Db) -> T) -> T 
     let result = change(&db);
     db.flush().unwrap();
     result
+}
+
+/// Changes an entry of the index behind everybody's back.
+fn change_entry(directory: &Path, key: &[u8], value: Option<&[u8]>) {
+    change_sled(directory, |db| {
+        let mut batch = ::sled::Batch::default();
+        tree::change(db, &[(key, value)], &mut batch).unwrap().unwrap();
+        db.apply_batch(batch).unwrap();
+    });
+}
+
+/// All entries of an index.
+fn entries_of(directory: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut entries = Vec::new();
+    let home = SledHome::new(directory, 4 << 20);
+    let index = home.open().unwrap().unwrap();
+    index
+        .scan(&mut |key, value| {
+            entries.push((key.to_vec(), value.to_vec()));
+            Ok(())
+        })
+        .unwrap();
+    drop(index);
+    home.release().unwrap();
+    entries
 }
 
 struct Directory(TempDir);

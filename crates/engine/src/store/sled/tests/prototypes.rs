@@ -12,7 +12,7 @@ use super::{copy_dir, gate::GatedDisk, small_options};
 use crate::store::{
     Sequence, StoreError,
     journaled::{
-        Index, IndexHome, JournaledStore,
+        Contents, IndexHome, JournaledStore,
         tests::{
             files::{self, PlacedFrame},
             small_sizes,

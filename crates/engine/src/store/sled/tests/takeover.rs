@@ -6,7 +6,11 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{change_sled, copy_dir, small_options};
+use super::{
+    change_sled, copy_dir, entries_of,
+    prototypes::{End, Prototype},
+    small_options,
+};
 use crate::store::{
     Commit, Direction, KeyRange, Sequence, Snapshot, Store, StoreError, Submitted, View, Write,
     digest::SetDigest,
@@ -16,7 +20,11 @@ use crate::store::{
         tests::{assert_is_power_failure, files, small_sizes},
     },
     overlay::Hot,
-    sled::{SledStore, home::SledHome, tree::STAMP_KEY},
+    sled::{
+        SledStore,
+        home::SledHome,
+        tree::{BARE_STAMP_KEY, STAMP_KEY},
+    },
 };
 
 const STORE: u64 = 0x1122_3344_5566_7788;
@@ -73,7 +81,7 @@ impl OldDirectory {
             for (key, value) in &old.entries {
                 db.insert(key, &value[..]).unwrap();
             }
-            db.insert(STAMP_KEY, &old.stamp()[..]).unwrap();
+            db.insert(BARE_STAMP_KEY, &old.stamp()[..]).unwrap();
         });
         fs::write(old.path().join("COMMITS"), old_commits(&old.stamp_before(), &old.stamp())).unwrap();
         fs::write(old.path().join("LOCK"), "").unwrap();
@@ -137,7 +145,7 @@ fn put(store: &impl Store, key: &str) {
 fn assert_has_new_format(commits: &[u8]) {
     for slot in [0, 4096] {
         assert_eq!(&commits[slot..slot + 8], b"OFFSNOTE");
-        assert_eq!(commits[slot + 8..slot + 12], 2_u32.to_be_bytes());
+        assert_eq!(commits[slot + 8..slot + 12], 3_u32.to_be_bytes());
     }
 }
 
@@ -171,7 +179,7 @@ fn a_directory_without_a_journal_and_without_commits_is_taken_over() {
     let old = OldDirectory::new();
     let stamp = old_stamp(STORE, 0, &Entries::new());
     fs::remove_dir_all(old.path().join("sled")).unwrap();
-    change_sled(old.path(), |db| db.insert(STAMP_KEY, &stamp[..]).unwrap());
+    change_sled(old.path(), |db| db.insert(BARE_STAMP_KEY, &stamp[..]).unwrap());
     fs::write(old.path().join("COMMITS"), old_commits(&stamp, &stamp)).unwrap();
     put(&old.open().unwrap(), "key");
     assert!(old.open().unwrap().get(View::Durable, b"key").unwrap().is_some());
@@ -289,6 +297,26 @@ fn a_takeover_of_what_does_not_belong_together_is_refused() {
 }
 
 #[test]
+fn an_index_with_a_key_for_each_entry_is_made_anew() {
+    for end in [End::Clean, End::Quiet] {
+        let mut copied = Prototype::new(end, false, 15).copy();
+        let path = copied.path().to_path_buf();
+        let entries = entries_of(&path);
+        change_sled(&path, |db| {
+            let stamp = db.get(STAMP_KEY).unwrap().unwrap();
+            db.clear().unwrap();
+            db.insert(BARE_STAMP_KEY, stamp).unwrap();
+            for (key, value) in &entries {
+                db.insert(&key[..], &value[..]).unwrap();
+            }
+        });
+        copied.check();
+        assert_eq!(change_sled(&path, |db| db.get(BARE_STAMP_KEY).unwrap()), None);
+        assert!(path.join("sled.replaced/db").exists(), "the old one is kept");
+    }
+}
+
+#[test]
 fn a_takeover_of_damaged_entries_is_refused() {
     let old = OldDirectory::new();
     let (key, value) = old.entries.iter().nth(7).unwrap();
@@ -297,8 +325,8 @@ fn a_takeover_of_damaged_entries_is_refused() {
         (key, Some(b"damaged")),
         (key, None),
         (b"added", Some(b"damaged")),
-        (STAMP_KEY, Some(b"damaged")),
-        (STAMP_KEY, None),
+        (BARE_STAMP_KEY, Some(b"damaged")),
+        (BARE_STAMP_KEY, None),
     ];
     for (key, damaged) in damages {
         let change = |value: Option<&[u8]>| {
@@ -312,7 +340,7 @@ fn a_takeover_of_damaged_entries_is_refused() {
         assert!(matches!(error, StoreError::Corrupt { .. } | StoreError::RolledBack { .. }), "{error}");
         change(match key {
             b"added" => None,
-            STAMP_KEY => Some(&stamp),
+            BARE_STAMP_KEY => Some(&stamp),
             _ => Some(value),
         });
     }
