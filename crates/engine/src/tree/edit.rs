@@ -3,6 +3,9 @@
 //! An edit goes down to the leaves, changes their entries, and comes back up with *pages*: nodes that are not written yet. Pages that grew too
 //! large are split and ones that shrank too much are joined with a neighbour, before any node is written. Then the new nodes are written,
 //! children first, since a parent holds its children's checksums.
+//!
+//! The nodes whose place is taken leave the cache. Most are never read again, and what has to go by age would, until then, take the memory that the next nodes
+//! could use again. Where another branch still has them, its next read loads them once.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -37,7 +40,12 @@ pub(crate) fn edit(
     let top = root.load(nodes, namespace)?;
     match editor.edit_node(&top, &changes)? {
         None => Ok(root.clone()),
-        Some(pages) => editor.write_root(pages, sink),
+        Some(pages) => {
+            if let Root::Stored(child) = root {
+                nodes.forget(child.id);
+            }
+            editor.write_root(pages, sink)
+        }
     }
 }
 
@@ -149,6 +157,9 @@ impl Editor<'_> {
                 None => drafts.push(kept(node, index)?),
                 Some(pages) => {
                     changed = true;
+                    if let Some(child) = node.child(index) {
+                        self.nodes.forget(child.id);
+                    }
                     drafts.extend(pages.into_iter().filter_map(new_draft));
                 }
             }

@@ -59,7 +59,7 @@ impl Nodes {
         }
     }
 
-    /// Lets go of nodes that are gone.
+    /// Lets go of a node that is gone, or hardly read again.
     pub(crate) fn forget(&self, id: key::NodeId) {
         self.cache.remove(&id.0);
     }

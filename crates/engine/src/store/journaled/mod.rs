@@ -90,7 +90,7 @@ impl Default for Sizes {
             segment_bytes: 16 << 20,
             group_bytes: 1 << 20,
             pending_bytes: 32 << 20,
-            batch_bytes: 1 << 20,
+            batch_bytes: 4 << 20,
             checkpoint_bytes: 64 << 20,
             snapshot_bytes: 128 << 20,
             snapshot_age: Duration::from_secs(24 * 60 * 60),

@@ -423,7 +423,6 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
             if let Some(index) = self.as_closed(&files, stamp)? {
                 return Ok((index, stamp));
             }
-            tracing::error!("the index is not as a clean close left it; making it anew");
         }
         // Of one that changed after a clean close, all is kept as it is: opening it would change it once more.
         let index = if clean.is_none() { self.open_index() } else { None };
@@ -466,7 +465,11 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
             }
         };
         self.mark_open(stamp)?;
-        Ok(if is_newest && is_as_closed { self.open_index() } else { None })
+        if !is_newest || !is_as_closed {
+            tracing::error!("the index is not as a clean close left it; making it anew");
+            return Ok(None);
+        }
+        Ok(self.open_index())
     }
 
     /// From here on the index's files change.

@@ -84,16 +84,24 @@ impl Chains {
         for (write, before) in writes.iter().zip(before) {
             let chain = match self.keys.entry(write.key().clone()) {
                 Entry::Occupied(chain) => chain.into_mut(),
-                Entry::Vacant(slot) => slot.insert(Chain(vec![(Sequence::ZERO, before.clone())])),
+                Entry::Vacant(slot) => {
+                    // Most keys are written once.
+                    let mut values = Vec::with_capacity(2);
+                    values.push((Sequence::ZERO, before.clone()));
+                    slot.insert(Chain(values))
+                }
             };
             chain.0.push((sequence, write.value().cloned()));
         }
         self.history.push_back((sequence, Arc::clone(writes)));
     }
 
-    /// Lets go of what no reader of `floor` or later needs; the base must have all commits up to `floor`.
-    pub(super) fn prune(&mut self, floor: Sequence) {
-        while let Some((sequence, writes)) = self.history.pop_front_if(|(sequence, _)| *sequence <= floor) {
+    /// Lets go of what no reader of `floor` or later needs, for up to `commits` commits; the base must have all up to `floor`. Whether that is all.
+    pub(super) fn prune(&mut self, floor: Sequence, commits: usize) -> bool {
+        for _ in 0..commits {
+            let Some((sequence, writes)) = self.history.pop_front_if(|(sequence, _)| *sequence <= floor) else {
+                return true;
+            };
             self.horizon = sequence;
             for write in writes.iter() {
                 let Entry::Occupied(mut chain) = self.keys.entry(write.key().clone()) else { continue };
@@ -104,6 +112,7 @@ impl Chains {
                 }
             }
         }
+        false
     }
 
     fn in_range<'a>(&'a self, range: &KeyRange) -> impl Iterator<Item = (&'a Bytes, &'a Chain)> + use<'a> {
@@ -122,11 +131,11 @@ mod tests {
         let writes: Arc<[Write]> = Arc::from([Write::Put(Bytes::from("hot"), Bytes::from("value"))]);
         for number in 1..=1000 {
             chains.push(Sequence::new(number), &writes, &[None]);
-            chains.prune(Sequence::new(number - 1));
+            assert!(chains.prune(Sequence::new(number - 1), 2));
             assert!(chains.keys["hot".as_bytes()].0.len() <= 2);
             assert!(chains.history.len() <= 1);
         }
-        chains.prune(Sequence::new(1000));
+        chains.prune(Sequence::new(1000), 1);
         assert_eq!(chains.len(), 0);
     }
 
@@ -138,7 +147,7 @@ mod tests {
         assert!(chains.holds(&condition(5)));
         chains.push(Sequence::new(6), &Arc::from([Write::Delete(Bytes::from("a"))]), &[None]);
         assert!(!chains.holds(&condition(5)));
-        chains.prune(Sequence::new(6));
+        chains.prune(Sequence::new(6), 1);
         assert!(!chains.holds(&condition(5)));
         assert!(chains.holds(&condition(6)));
     }

@@ -61,6 +61,9 @@ pub(crate) trait Base: Send + Sync + 'static {
     fn page(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError>;
 }
 
+/// Of how many commits values are let go before others get their turn.
+const PRUNED_AT_ONCE: usize = 32;
+
 /// What changes with each commit.
 struct State {
     chains: Chains,
@@ -200,15 +203,22 @@ impl<B: Base> Overlay<B> {
         }
         drop(pins);
         if was_oldest && was_last && self.chained.load(Ordering::SeqCst) > 0 {
-            self.prune(&mut self.state.write());
+            self.prune();
         }
     }
 
-    fn prune(&self, state: &mut State) {
-        let oldest_pin = self.pins.lock().first_key_value().map(|(pin, _)| *pin);
-        let floor = oldest_pin.map_or(state.applied, |pin| pin.min(state.applied));
-        state.chains.prune(floor);
-        self.chained.store(state.chains.len(), Ordering::SeqCst);
+    /// Lets go of what nobody needs, little by little, so that nobody waits long for the state.
+    fn prune(&self) {
+        loop {
+            let mut state = self.state.write();
+            let oldest_pin = self.pins.lock().first_key_value().map(|(pin, _)| *pin);
+            let floor = oldest_pin.map_or(state.applied, |pin| pin.min(state.applied));
+            let is_done = state.chains.prune(floor, PRUNED_AT_ONCE);
+            self.chained.store(state.chains.len(), Ordering::SeqCst);
+            if is_done {
+                return;
+            }
+        }
     }
 
     /// See [`super::Store::submit`].
@@ -218,7 +228,7 @@ impl<B: Base> Overlay<B> {
         let _ordered = self.submitting.lock();
         // What was accepted may have failed while this commit waited for its turn.
         self.queue.refusal()?;
-        let sequence = {
+        let (sequence, chained) = {
             let state = self.state.read();
             if !commit.conditions.iter().all(|condition| state.chains.holds(condition)) {
                 return Ok(Submitted::Conflict);
@@ -226,14 +236,17 @@ impl<B: Base> Overlay<B> {
             if commit.writes.is_empty() {
                 return Ok(Submitted::Applied(Ticket(state.latest)));
             }
-            state.latest.next()
+            let chained: Vec<_> = commit.writes.iter().map(|write| state.chains.newest(write.key())).collect();
+            (state.latest.next(), chained)
         };
         // No other commit is decided meanwhile, so these stay the newest values, even if some move from the chains to the base.
-        let before = commit.writes.iter().map(|write| self.before(write)).collect::<Result<Vec<_>, _>>()?;
+        let before = commit.writes.iter().zip(chained).map(|(write, chained)| self.before(write, chained));
+        let before = before.collect::<Result<Vec<_>, _>>()?;
         let writes: Arc<[Write]> = commit.writes.into();
         {
             let mut state = self.state.write();
-            for write in writes.iter() {
+            // A key that is created had no value that could have been kept.
+            for write in writes.iter().filter(|write| !matches!(write, Write::Create(..))) {
                 self.hot.remove(write.key());
             }
             state.chains.push(sequence, &writes, &before);
@@ -245,9 +258,8 @@ impl<B: Base> Overlay<B> {
         Ok(Submitted::Applied(Ticket(sequence)))
     }
 
-    /// The newest value of the key that is about to be written.
-    fn before(&self, write: &Write) -> Result<Option<Bytes>, StoreError> {
-        let chained = self.state.read().chains.newest(write.key());
+    /// The newest value of the key that is about to be written; `chained` is what the chains have.
+    fn before(&self, write: &Write, chained: Option<Option<Bytes>>) -> Result<Option<Bytes>, StoreError> {
         match write {
             Write::Put(..) | Write::Delete(_) => match chained.or_else(|| self.hot.get(write.key()).map(Some)) {
                 Some(value) => Ok(value),
@@ -319,11 +331,8 @@ impl<B: Base> Overlay<B> {
 
     /// Says that the base has all commits up to `newest`, which was durable before; they have this many bytes in all.
     pub(crate) fn applied(&self, newest: Sequence, bytes: usize) {
-        {
-            let mut state = self.state.write();
-            state.applied = newest;
-            self.prune(&mut state);
-        }
+        self.state.write().applied = newest;
+        self.prune();
         self.queue.applied(bytes);
     }
 
