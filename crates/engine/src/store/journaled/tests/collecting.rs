@@ -10,7 +10,7 @@ use super::{
     sim_index::{Loss, SimHome},
 };
 use crate::{
-    BranchId, Clock, Collector, Direction, Engine, KeyRange, NamespaceId, Options, Point, Step, Table, Version,
+    BranchId, Clock, Collector, Direction, Engine, KeyRange, Lsn, NamespaceId, Options, Point, Step, Table, Version,
     check::{Count, check},
     error::Error,
     store::disk::sim::SimDisk,
@@ -31,14 +31,14 @@ const BRANCHES_MAX: usize = 6;
 /// The number of the last act that was committed, and of the branch that it made.
 const ACTS: Table = Table::new("acts");
 
-/// What one transaction does. Branches and versions are named by their place in the model.
+/// What one transaction does. Branches are named by their place in the model, and versions by their LSN, for what is before them may be cut off.
 #[derive(Clone, Debug)]
 enum Act {
     Create,
     Commit { branch: usize, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>> },
-    Fork { branch: usize, version: usize },
+    Fork { branch: usize, lsn: Lsn },
     Delete { branch: usize },
-    Pin { name: u8, branch: usize, version: usize },
+    Pin { name: u8, branch: usize, lsn: Lsn },
     Unpin { name: u8 },
     Window(Option<Duration>),
 }
@@ -72,22 +72,19 @@ fn number(name: &str) -> Option<u64> {
     env::var(name).ok().and_then(|number| number.parse().ok())
 }
 
-fn version_at(branch: &ModelBranch, version: usize) -> Point {
-    Point::Lsn(branch.versions[version].lsn)
-}
-
 impl Model {
     fn draw(&self, random: &mut SmallRng) -> Act {
         if self.branches.is_empty() {
             return Act::Create;
         }
         let branch = random.random_range(0..self.branches.len());
-        let version = random.random_range(0..self.branches[branch].versions.len());
+        let versions = &self.branches[branch].versions;
+        let lsn = versions[random.random_range(0..versions.len())].lsn;
         let name = random.random_range(0..3);
         match random.random_range(0..20) {
-            0..=2 if self.branches.len() < BRANCHES_MAX => Act::Fork { branch, version },
+            0..=2 if self.branches.len() < BRANCHES_MAX => Act::Fork { branch, lsn },
             3 | 4 if self.branches.len() > 1 => Act::Delete { branch },
-            5 => Act::Pin { name, branch, version },
+            5 => Act::Pin { name, branch, lsn },
             6 => Act::Unpin { name },
             7 => Act::Window(random.random_bool(0.9).then(|| Duration::from_millis(random.random_range(0..40)))),
             _ => {
@@ -117,14 +114,12 @@ impl Model {
                         }
                     }
                 }
-                Act::Fork { branch, version } => {
-                    let branch = &self.branches[*branch];
-                    made = tx.fork(branch.id, version_at(branch, *version))?.branch.number();
+                Act::Fork { branch, lsn } => {
+                    made = tx.fork(self.branches[*branch].id, Point::Lsn(*lsn))?.branch.number();
                 }
                 Act::Delete { branch } => tx.delete_branch(self.branches[*branch].id)?,
-                Act::Pin { name, branch, version } => {
-                    let branch = &self.branches[*branch];
-                    tx.pin(&[*name], branch.id, version_at(branch, *version))?;
+                Act::Pin { name, branch, lsn } => {
+                    tx.pin(&[*name], self.branches[*branch].id, Point::Lsn(*lsn))?;
                 }
                 Act::Unpin { name } => drop(tx.unpin(NamespaceId::SYSTEM, &[*name])?),
                 Act::Window(window) => tx.set_retention(NamespaceId::SYSTEM, *window)?,
@@ -154,13 +149,14 @@ impl Model {
                 let head = engine.head(branch.id)?;
                 branch.commit(head.lsn(), head.time(), &changes);
             }
-            Act::Fork { branch, version } => {
-                let branch = &self.branches[branch];
-                self.branches.push(branch.fork(made, version_at(branch, version)).unwrap());
+            Act::Fork { branch, lsn } => {
+                let child = self.branches[branch].fork(made, Point::Lsn(lsn));
+                self.branches.push(child.unwrap());
             }
             Act::Delete { branch } => self.gone.push(self.branches.remove(branch).id),
-            Act::Pin { name, branch, version } => {
-                drop(self.pins.insert(name, self.branches[branch].versions[version].clone()));
+            Act::Pin { name, branch, lsn } => {
+                let version = self.branches[branch].at(Point::Lsn(lsn)).cloned();
+                self.pins.insert(name, version.unwrap());
             }
             Act::Unpin { name } => drop(self.pins.remove(&name)),
             Act::Window(window) => self.window = window,
