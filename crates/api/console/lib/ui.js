@@ -136,7 +136,7 @@ export function longTable(caption, columns, rows, text) {
   const draw = (found, shown) => {
     const rest = found.length - shown;
     const more = rest > 0 && button(`More (${rest.toLocaleString()})`, { onclick: () => draw(found, shown + ROWS_AT_ONCE) });
-    replace(body, found.length > 0 ? table(caption, columns, found.slice(0, shown)) : emptyState("Nothing matches", "Search for a part of a name."), more && h("p", { class: "more" }, more));
+    replace(body, found.length > 0 ? table(caption, columns, found.slice(0, shown)) : nothingMatches(), more && h("p", { class: "more" }, more));
   };
   draw(rows, ROWS_AT_ONCE);
   if (rows.length < ROWS_TO_SEARCH) return body;
@@ -148,6 +148,54 @@ export function longTable(caption, columns, rows, text) {
     },
   });
   return h("div", {}, h("div", { class: "toolbar" }, search), body);
+}
+
+/**
+ * A table of rows that the server finds, however many there are: `load({ search, cursor })` gives `{ rows, total, next }`, and `first` is what it gave when
+ * it was asked for neither. While one search is on its way, only the latest of those that are typed waits for it.
+ */
+export function foundTable(caption, columns, first, load) {
+  const body = h("div", {});
+  let waiting = null;
+  let searching = false;
+  const draw = (search, rows, { total, next }) => {
+    const more = next && button(`More (${(total - rows.length).toLocaleString()})`, {
+      onclick: async (event) => {
+        event.currentTarget.disabled = true;
+        await show(search, rows, next);
+      },
+    });
+    replace(body, rows.length > 0 ? table(caption, columns, rows) : nothingMatches(), more && h("p", { class: "more" }, more));
+  };
+  const show = async (search, before = [], cursor) => {
+    try {
+      const page = await load({ search, cursor });
+      if (waiting === null) draw(search, [...before, ...page.rows], page);
+    } catch (error) {
+      replace(body, errorBox(error, { retry: () => show(search, before, cursor) }));
+    }
+  };
+  const find = async (search) => {
+    waiting = search;
+    if (searching) return;
+    searching = true;
+    while (waiting !== null) {
+      const next = waiting;
+      waiting = null;
+      await show(next);
+    }
+    searching = false;
+  };
+  draw("", first.rows, first);
+  if (first.total < ROWS_TO_SEARCH) return body;
+  const search = h("input", {
+    type: "search", placeholder: "Search by name", "aria-label": `Search: ${caption}`, oninput: () => find(search.value.trim()),
+  });
+  return h("div", {}, h("div", { class: "toolbar" }, search), body);
+}
+
+function nothingMatches() {
+  return emptyState("Nothing matches", "Search for a part of a name.");
 }
 
 /** Tells everybody, screen readers included, what has just happened. */
