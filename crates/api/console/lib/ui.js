@@ -119,12 +119,16 @@ export function facts(pairs) {
 export function table(caption, columns, rows) {
   const head = columns.map(({ label, kind, hidden }) =>
     h("th", { scope: "col", role: "columnheader", class: kind }, hidden ? h("span", { class: "unseen" }, label) : label));
-  const cells = (row) => columns.map(({ label, cell, kind, hidden }) =>
-    h("td", { role: "cell", class: kind, "data-label": hidden ? null : label }, cell(row)));
   return h("div", { class: "table" }, h("table", { role: "table" },
     h("caption", { class: "unseen" }, caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
-    h("tbody", { role: "rowgroup" }, rows.map((row) => h("tr", { role: "row" }, cells(row))))));
+    h("tbody", { role: "rowgroup" }, tableRows(columns, rows))));
+}
+
+function tableRows(columns, rows) {
+  const cells = (row) => columns.map(({ label, cell, kind, hidden }) =>
+    h("td", { role: "cell", class: kind, "data-label": hidden ? null : label }, cell(row)));
+  return rows.map((row) => h("tr", { role: "row" }, cells(row)));
 }
 
 const ROWS_AT_ONCE = 200;
@@ -158,35 +162,42 @@ export function foundTable(caption, columns, first, load) {
   const body = h("div", {});
   let waiting = null;
   let searching = false;
-  const draw = (search, rows, { total, next }) => {
-    const more = next && button(`More (${(total - rows.length).toLocaleString()})`, {
-      onclick: async (event) => {
-        event.currentTarget.disabled = true;
-        await show(search, rows, next);
-      },
-    });
-    replace(body, rows.length > 0 ? table(caption, columns, rows) : nothingMatches(), more && h("p", { class: "more" }, more));
-  };
-  const show = async (search, before = [], cursor) => {
-    try {
-      const page = await load({ search, cursor });
-      if (waiting === null) draw(search, [...before, ...page.rows], page);
-    } catch (error) {
-      replace(body, errorBox(error, { retry: () => show(search, before, cursor) }));
-    }
+  const draw = (search, { rows, total, next }) => {
+    const found = table(caption, columns, rows);
+    const foot = h("div", { class: "more" });
+    let shown = rows.length;
+    const offer = (cursor) => foot.replaceChildren(...(cursor ? [button(`More (${(total - shown).toLocaleString()})`, { onclick: () => append(cursor) })] : []));
+    const append = async (cursor) => {
+      foot.replaceChildren(progress());
+      try {
+        const page = await load({ search, cursor });
+        found.querySelector("tbody").append(...tableRows(columns, page.rows));
+        shown += page.rows.length;
+        offer(page.next);
+      } catch (error) {
+        foot.replaceChildren(errorBox(error, { retry: () => append(cursor) }));
+      }
+    };
+    offer(next);
+    replace(body, rows.length > 0 ? [found, foot] : nothingMatches());
   };
   const find = async (search) => {
     waiting = search;
     if (searching) return;
     searching = true;
     while (waiting !== null) {
-      const next = waiting;
+      const wanted = waiting;
       waiting = null;
-      await show(next);
+      try {
+        const page = await load({ search: wanted });
+        if (waiting === null) draw(wanted, page);
+      } catch (error) {
+        replace(body, errorBox(error, { retry: () => find(wanted) }));
+      }
     }
     searching = false;
   };
-  draw("", first.rows, first);
+  draw("", first);
   if (first.total < ROWS_TO_SEARCH) return body;
   const search = h("input", {
     type: "search", placeholder: "Search by name", "aria-label": `Search: ${caption}`, oninput: () => find(search.value.trim()),
