@@ -51,6 +51,7 @@ const ASSETS: &[Asset] = assets![
     "lib/picker.js",
     "lib/point.js",
     "lib/project.js",
+    "lib/roles.js",
     "lib/router.js",
     "lib/session.js",
     "lib/theme-button.js",

@@ -2,7 +2,7 @@
 
 use crate::{
     error::ApiError,
-    input::{JsonBody, PathParams},
+    input::{JsonBody, PathParams, QueryParams, page_limit},
     operations::{self, OperationBody},
     session::{ApiState, Session},
     time::Timestamp,
@@ -12,11 +12,15 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use offshoot_catalog::{BranchId, ProjectId, Role, RoleChanged, RoleLogin, RoleName, RoleWithPassword};
+use offshoot_catalog::{
+    BranchId, Caller, Catalog, ProjectId, Role, RoleChanged, RoleLogin, RoleName, RoleSearch, RoleWithPassword,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+const PAGE_MAX: usize = 10_000;
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -91,6 +95,30 @@ pub(crate) fn bodies(roles: Vec<Role>) -> Vec<RoleBody> {
 #[derive(Serialize, ToSchema)]
 struct RolesBody {
     roles: Vec<RoleBody>,
+    /// An extension, where a `limit` was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pagination: Option<RolePagination>,
+}
+
+/// Where the next page begins, if there is one.
+#[derive(Serialize, ToSchema)]
+struct RolePagination {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// How many roles there are on all pages.
+    total: usize,
+}
+
+/// All of them extensions.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RoleListParams {
+    /// Only roles whose names contain this, in upper or lower case.
+    search: Option<String>,
+    /// `pagination.next` of the page before; ask with the same search.
+    cursor: Option<String>,
+    /// 1 to 10000; all, where it is not given.
+    limit: Option<usize>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -140,11 +168,25 @@ type RolePath = PathParams<(ProjectId, BranchId, RoleName)>;
     path = "/projects/{project_id}/branches/{branch_id}/roles",
     operation_id = "listProjectBranchRoles",
     tag = "Roles",
+    params(RoleListParams),
     responses((status = 200, body = RolesBody))
 )]
-async fn role_list(session: Session, PathParams((project, branch)): BranchPath) -> Result<Json<RolesBody>, ApiError> {
-    let roles = session.run(move |catalog, caller| catalog.role_list(caller, &project, &branch)).await?;
-    Ok(Json(RolesBody { roles: bodies(roles) }))
+async fn role_list(
+    session: Session,
+    PathParams((project, branch)): BranchPath,
+    QueryParams(params): QueryParams<RoleListParams>,
+) -> Result<Response, ApiError> {
+    let limit = params.limit.map(|limit| page_limit(Some(limit), PAGE_MAX, PAGE_MAX)).transpose()?;
+    let search = RoleSearch { text: params.search, after: params.cursor };
+    let list = move |catalog: &Catalog, caller: &Caller| {
+        if limit.is_none() && search == RoleSearch::default() {
+            return Ok(RolesBody { roles: bodies(catalog.role_list(caller, &project, &branch)?), pagination: None });
+        }
+        let page = catalog.role_search(caller, &project, &branch, &search, limit.unwrap_or(usize::MAX))?;
+        let pagination = limit.map(|_| RolePagination { next: page.next, total: page.found });
+        Ok(RolesBody { roles: bodies(page.roles), pagination })
+    };
+    session.answer(list).await
 }
 
 /// What [`role_get`] answers.

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use offshoot_catalog::{self as catalog, AccountId, Caller, Catalog};
+use serde::Serialize;
 use std::{net::SocketAddr, sync::Arc};
 use tracing::Span;
 
@@ -62,6 +63,17 @@ impl Session {
         call: impl FnOnce(&Catalog, &Caller) -> Result<T, catalog::Error> + Send + 'static,
     ) -> Result<T, ApiError> {
         blocking(move || call(&self.catalog, &self.caller)).await
+    }
+
+    /// Answers with what catalog calls give, written as JSON on the same thread: a long answer would keep those waiting whom the caller's thread serves
+    /// besides.
+    pub(crate) async fn answer<T: Serialize>(
+        self,
+        call: impl FnOnce(&Catalog, &Caller) -> Result<T, catalog::Error> + Send + 'static,
+    ) -> Result<Response, ApiError> {
+        let written = self.run(|catalog, caller| Ok(serde_json::to_vec(&call(catalog, caller)?))).await?;
+        let json = written.map_err(|error| ApiError::internal(&format!("an answer can't be written: {error}")))?;
+        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response())
     }
 }
 

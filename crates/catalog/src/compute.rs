@@ -22,7 +22,7 @@ use crate::{
     error::Result,
     id::{BranchId, EndpointId, OperationId, ProjectId},
     name::{DatabaseName, RoleName},
-    operation::{self, OperationAction, Step},
+    operation::{self, OperationAction, OperationStatus, Step},
     role::Role,
     tables::{Entries, Source, branch as entries, pair, project, system},
 };
@@ -45,8 +45,8 @@ pub struct ComputeChanges {
     pub roles: BTreeMap<RoleName, Option<Role>>,
     /// Databases.
     pub databases: Vec<DatabaseChange>,
-    /// Operations that are done when this is applied: those that were scheduled when this was read.
-    pub(crate) covers: Vec<OperationId>,
+    /// Operations that are done when this is applied, with what becomes of them: those that were scheduled when this was read.
+    pub(crate) covers: Vec<(OperationId, OperationStatus)>,
     version: VersionRecord,
     head: Version,
     /// Whether the compute's record has to be changed before this is applied.
@@ -137,14 +137,12 @@ impl Catalog {
         }
         // What a version had that can't be read any more is found by comparing.
         let is_whole = is_whole || record.versions.is_empty() || before.len() < record.versions.len();
-        let covers = operation::open_on(&mut source, found.engine.namespace(), branch, endpoint)?;
-        let covers = covers.into_iter().filter(|(_, record)| record.action == OperationAction::ApplyConfig);
         Ok(Some(ComputeChanges {
             endpoint: endpoint.clone(),
             is_whole,
             roles: role_changes(branch, &before, &head, is_whole)?,
             databases: database_changes(branch, &before, &head, is_whole)?,
-            covers: covers.map(|(id, _)| id).collect(),
+            covers: operation::covered(&mut source, found.engine.namespace(), branch, endpoint)?,
             is_new: record.versions != [version.clone()],
             version,
             head,

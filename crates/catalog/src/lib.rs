@@ -96,7 +96,10 @@ pub use self::{
     page::Page,
     project::{NewProject, Project, ProjectCreated, ProjectQuery, ProjectUpdate},
     provenance::Provenance,
-    role::{Role, RoleChanged, RoleLeft, RoleLogin, RolePurged, RoleWithPassword, RolesTaken, ServerRole},
+    role::{
+        Role, RoleChanged, RoleLeft, RoleLogin, RolePage, RolePurged, RoleSearch, RoleWithPassword, RolesTaken,
+        ServerRole,
+    },
     scram::{ParseVerifierError, ScramVerifier},
     snapshot::{NewSnapshot, RestoreFinalized, Snapshot, SnapshotRestore, SnapshotRestored},
     stored_password::PasswordKeysRotated,

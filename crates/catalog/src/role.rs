@@ -1,5 +1,6 @@
 //! Roles: who can log in to a branch's databases.
 
+mod list;
 mod purge;
 mod sync;
 
@@ -8,6 +9,7 @@ use offshoot_engine::{BranchId as EngineBranch, Transaction, Version};
 use secrecy::SecretString;
 
 pub use self::{
+    list::{RolePage, RoleSearch},
     purge::RolePurged,
     sync::{RoleLeft, RolesTaken, ServerRole},
 };
@@ -93,55 +95,6 @@ pub struct RoleChanged {
 const MAX_NAMED_DATABASES: usize = 20;
 
 impl Catalog {
-    /// The roles of a branch, in order of creation.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`].
-    pub fn role_list(&self, caller: &Caller, project: &ProjectId, branch: &BranchId) -> Result<Vec<Role>> {
-        Ok(self.role_list_up_to(caller, project, branch, usize::MAX)?.unwrap_or_default())
-    }
-
-    /// The roles of a branch, in order of creation; none where it has more than `most`, which is found out without
-    /// reading them all.
-    ///
-    /// # Errors
-    ///
-    /// As of [`Catalog::role_list`].
-    pub fn role_list_up_to(
-        &self,
-        caller: &Caller,
-        project: &ProjectId,
-        branch: &BranchId,
-        most: usize,
-    ) -> Result<Option<Vec<Role>>> {
-        let mut source = self.engine().snapshot()?;
-        let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
-        let Some(records) = self.role_records(&mut source, &branch, most)? else { return Ok(None) };
-        let role = |(name, record)| Role::from_record(&branch.id, name, record);
-        Ok(Some(records.into_iter().map(role).collect()))
-    }
-
-    /// The records of the roles that a branch shows, in order of creation.
-    pub(crate) fn role_records(
-        &self,
-        source: &mut impl Source,
-        branch: &FoundBranch,
-        most: usize,
-    ) -> Result<Option<Vec<(RoleName, RoleRecord)>>> {
-        // The system has one role, which may be left out.
-        let records = entries::ROLES.list(source, branch.engine, b"", most.saturating_add(2))?;
-        let mut records: Vec<_> = records
-            .into_iter()
-            .filter(|(_, record)| !(record.protected && self.options().hides_system_roles))
-            .collect();
-        if records.len() > most {
-            return Ok(None);
-        }
-        records.sort_by_key(|(_, record)| (record.created_at, record.place));
-        records.into_iter().map(|(name, record)| Ok((parse_name(name)?, record))).collect::<Result<_>>().map(Some)
-    }
-
     /// A role of a branch.
     ///
     /// # Errors

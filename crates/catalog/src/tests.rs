@@ -12,6 +12,7 @@ mod expiry;
 mod history;
 mod isolation;
 mod keys;
+mod many_roles;
 mod model;
 mod operations;
 mod passwords;

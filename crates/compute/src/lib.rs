@@ -40,6 +40,7 @@ mod activity;
 mod apply;
 mod driver;
 mod executor;
+mod progress;
 mod tls;
 
 use std::{error::Error, iter::successors, time::Duration};

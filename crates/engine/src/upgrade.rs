@@ -1,18 +1,26 @@
-//! Gives a store of an older format what the present one has besides: references, and the queue of what the collector cuts.
+//! Gives a store of an older format what the present one has besides: references, the queue of what the collector cuts, and lists of the nodes that
+//! transactions had written ahead before they failed.
 //!
 //! The mark's format says which format a store has, and is written last: an interrupted attempt begins again, and writes the same.
 
 use bytes::Bytes;
 
 use crate::{
-    BranchId, branch,
-    codec::{self, envelope, key, record},
+    BranchId, NamespaceId, branch, check,
+    codec::{
+        self, envelope,
+        key::{self, NodeId},
+        record,
+    },
     error::Error,
     store::{Commit, Direction, KeyRange, Snapshot, Store, Submitted, View, Write},
 };
 
 /// How many keys one commit writes.
 const WRITES: usize = 1024;
+
+/// How many nodes one list names.
+const NODES_IN_LIST: usize = 256;
 
 /// Brings a store of the format before references to the present one. Nobody else has it open.
 pub(crate) fn add_references(store: &dyn Store, mark: &record::Mark) -> Result<(), Error> {
@@ -32,6 +40,12 @@ pub(crate) fn add_references(store: &dyn Store, mark: &record::Mark) -> Result<(
         let (key, value) = entry?;
         let (deleted, _) = codec::open::<record::Deleted>(&key, &value)?;
         writer.leave_to_collector(snapshot.as_ref(), &key, deleted)?;
+    }
+    match check::garbage(store)? {
+        Some(garbage) => writer.list(&garbage)?,
+        None => {
+            tracing::warn!("the store is not sound, so what transactions that failed have left in it stays; check it")
+        }
     }
     writer.write(key::MARK, codec::seal(&key::MARK, mark)?.0)?;
     writer.flush()?;
@@ -70,6 +84,19 @@ impl Writer<'_> {
         self.write(key, value)
     }
 
+    /// Lets the collector remove nodes that nothing leads to.
+    fn list(&mut self, garbage: &[(NamespaceId, NodeId)]) -> Result<(), Error> {
+        for nodes in garbage.chunk_by(|(one, _), (other, _)| one == other).flat_map(|nodes| nodes.chunks(NODES_IN_LIST))
+        {
+            let Some((namespace, first)) = nodes.first() else { continue };
+            let key = key::unneeded(*namespace, *first);
+            let nodes = nodes.iter().map(|(_, id)| id.0).collect();
+            let (value, _) = codec::seal(&key, &record::Unneeded { nodes, purged: false })?;
+            self.write(key, value)?;
+        }
+        Ok(())
+    }
+
     fn put_empty(&mut self, key: Bytes) -> Result<(), Error> {
         let (value, _) = envelope::seal(&key, &[]);
         self.write(key, value)
@@ -93,8 +120,8 @@ impl Writer<'_> {
 mod tests {
     use super::*;
     use crate::{
-        Engine, Lsn, MemoryStore, NamespaceId, Options, Point,
-        check::{Kind, check},
+        Engine, Lsn, MemoryStore, Options, Point, Step,
+        check::{Count, Kind, check},
     };
 
     /// A store as a release without references would have left it.
@@ -152,6 +179,54 @@ mod tests {
         let again = older.entries();
         Engine::open(older.clone(), Options::default())?;
         assert_eq!(older.entries(), again, "once is enough");
+        Ok(())
+    }
+
+    /// Puts nodes into a store that nothing leads to, as a transaction leaves them that had written them ahead: copies of all that are there, so that some of
+    /// them refer to nodes that are needed.
+    fn add_garbage(store: &MemoryStore) -> Result<u64, Error> {
+        let entries = store.entries();
+        let ids = entries.iter().find(|(key, _)| *key == key::IDS).ok_or(Error::Internal("no ids"))?;
+        let mut free = codec::open::<record::Ids>(&ids.0, &ids.1)?.0.last;
+        let mut added = 0;
+        for (key, value) in entries.iter().filter(|(key, _)| key[0] == b'd') {
+            let (namespace, _) = key::node_of(key).ok_or(Error::Internal("no node"))?;
+            let copy = key::node(namespace, NodeId(free));
+            let value = envelope::seal(&copy, &envelope::open(key, value)?.0).0;
+            store.tamper(copy, Some(value));
+            (free, added) = (free - 1, added + 1);
+        }
+        Ok(added)
+    }
+
+    #[test]
+    fn what_failed_transactions_had_left_is_collected_after() -> Result<(), Error> {
+        let store = older(&world()?)?;
+        let expected = older(&world()?)?;
+        let added = add_garbage(&store)?;
+        assert!(added > 10);
+        assert_eq!(check(&store, &mut |_| {})?.garbage.number, added);
+        for store in [&store, &expected] {
+            let engine = Engine::open(store.clone(), Options::default())?;
+            let mut collector = engine.collector();
+            while collector.step(100)? != Step::Idle {}
+        }
+        let (report, expected) = (check(&store, &mut |_| {})?, check(&expected, &mut |_| {})?);
+        assert!(report.is_sound(), "{report}");
+        assert_eq!(report.garbage, Count::default());
+        assert_eq!(report.counts, expected.counts, "nothing else is gone");
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_taken_from_a_store_that_is_not_sound() -> Result<(), Error> {
+        let store = older(&world()?)?;
+        add_garbage(&store)?;
+        let (version, _) =
+            store.entries().into_iter().find(|(key, _)| key[0] == b'v').ok_or(Error::Internal("none"))?;
+        store.tamper(version, None);
+        Engine::open(store.clone(), Options::default())?;
+        assert!(store.entries().iter().all(|(key, _)| key[0] != b'a'));
         Ok(())
     }
 }

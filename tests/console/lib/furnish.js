@@ -1,4 +1,4 @@
-// Projects with something in them: what pictures are taken of, and five thousand branches.
+// Projects with something in them: what pictures are taken of, five thousand branches, and a hundred thousand users.
 
 import { newProject } from "./server.js";
 
@@ -14,6 +14,21 @@ export async function manyBranches(api, total) {
       made += 1;
       const parent = parents[made % 3 === 0 ? (made * 7919) % parents.length : 0];
       parents.push((await project.branch(`branch-${made}`, { parent_id: parent })).id);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return project;
+}
+
+/** A project whose root branch has `total` users, `user-0` and so on besides the first two. Without passwords, which take the server longer to make. */
+export async function manyUsers(api, total) {
+  const project = await newProject(api, "many users");
+  let made = 0;
+  const work = async () => {
+    while (made < total - 2) {
+      const name = `user-${made}`;
+      made += 1;
+      await api.post(`${project.at(project.main)}/roles`, { role: { name, no_login: true } });
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));

@@ -19,7 +19,11 @@ export async function startServer({ args = [], compute = "none" } = {}) {
   const child = spawn(binary, [...serve, ...args], {
     env: { ...process.env, OFFSHOOT_API_KEY: KEY, OFFSHOOT_LOG: "warn" }, stdio: ["ignore", "pipe", "inherit"],
   });
-  const ended = new Promise((resolve) => child.once("exit", resolve));
+  let stopping = false;
+  const ended = new Promise((resolve) => child.once("exit", (code, signal) => {
+    if (!stopping) console.error(`the server ended by itself: ${signal ?? code}`);
+    resolve();
+  }));
   const url = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", (line) => line.startsWith("listening on ") && resolve(line.slice("listening on ".length)));
     ended.then(() => reject(new Error("the server ended before it was ready")));
@@ -28,6 +32,7 @@ export async function startServer({ args = [], compute = "none" } = {}) {
     url,
     api: client(url),
     stop: async () => {
+      stopping = true;
       child.kill("SIGTERM");
       await ended;
       await rm(directory, { recursive: true, force: true });

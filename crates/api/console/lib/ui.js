@@ -119,12 +119,16 @@ export function facts(pairs) {
 export function table(caption, columns, rows) {
   const head = columns.map(({ label, kind, hidden }) =>
     h("th", { scope: "col", role: "columnheader", class: kind }, hidden ? h("span", { class: "unseen" }, label) : label));
-  const cells = (row) => columns.map(({ label, cell, kind, hidden }) =>
-    h("td", { role: "cell", class: kind, "data-label": hidden ? null : label }, cell(row)));
   return h("div", { class: "table" }, h("table", { role: "table" },
     h("caption", { class: "unseen" }, caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
-    h("tbody", { role: "rowgroup" }, rows.map((row) => h("tr", { role: "row" }, cells(row))))));
+    h("tbody", { role: "rowgroup" }, tableRows(columns, rows))));
+}
+
+function tableRows(columns, rows) {
+  const cells = (row) => columns.map(({ label, cell, kind, hidden }) =>
+    h("td", { role: "cell", class: kind, "data-label": hidden ? null : label }, cell(row)));
+  return rows.map((row) => h("tr", { role: "row" }, cells(row)));
 }
 
 const ROWS_AT_ONCE = 200;
@@ -136,7 +140,7 @@ export function longTable(caption, columns, rows, text) {
   const draw = (found, shown) => {
     const rest = found.length - shown;
     const more = rest > 0 && button(`More (${rest.toLocaleString()})`, { onclick: () => draw(found, shown + ROWS_AT_ONCE) });
-    replace(body, found.length > 0 ? table(caption, columns, found.slice(0, shown)) : emptyState("Nothing matches", "Search for a part of a name."), more && h("p", { class: "more" }, more));
+    replace(body, found.length > 0 ? table(caption, columns, found.slice(0, shown)) : nothingMatches(), more && h("p", { class: "more" }, more));
   };
   draw(rows, ROWS_AT_ONCE);
   if (rows.length < ROWS_TO_SEARCH) return body;
@@ -148,6 +152,61 @@ export function longTable(caption, columns, rows, text) {
     },
   });
   return h("div", {}, h("div", { class: "toolbar" }, search), body);
+}
+
+/**
+ * A table of rows that the server finds, however many there are: `load({ search, cursor })` gives `{ rows, total, next }`, and `first` is what it gave when
+ * it was asked for neither. While one search is on its way, only the latest of those that are typed waits for it.
+ */
+export function foundTable(caption, columns, first, load) {
+  const body = h("div", {});
+  let waiting = null;
+  let searching = false;
+  const draw = (search, { rows, total, next }) => {
+    const found = table(caption, columns, rows);
+    const foot = h("div", { class: "more" });
+    let shown = rows.length;
+    const offer = (cursor) => foot.replaceChildren(...(cursor ? [button(`More (${(total - shown).toLocaleString()})`, { onclick: () => append(cursor) })] : []));
+    const append = async (cursor) => {
+      foot.replaceChildren(progress());
+      try {
+        const page = await load({ search, cursor });
+        found.querySelector("tbody").append(...tableRows(columns, page.rows));
+        shown += page.rows.length;
+        offer(page.next);
+      } catch (error) {
+        foot.replaceChildren(errorBox(error, { retry: () => append(cursor) }));
+      }
+    };
+    offer(next);
+    replace(body, rows.length > 0 ? [found, foot] : nothingMatches());
+  };
+  const find = async (search) => {
+    waiting = search;
+    if (searching) return;
+    searching = true;
+    while (waiting !== null) {
+      const wanted = waiting;
+      waiting = null;
+      try {
+        const page = await load({ search: wanted });
+        if (waiting === null) draw(wanted, page);
+      } catch (error) {
+        replace(body, errorBox(error, { retry: () => find(wanted) }));
+      }
+    }
+    searching = false;
+  };
+  draw("", first);
+  if (first.total < ROWS_TO_SEARCH) return body;
+  const search = h("input", {
+    type: "search", placeholder: "Search by name", "aria-label": `Search: ${caption}`, oninput: () => find(search.value.trim()),
+  });
+  return h("div", {}, h("div", { class: "toolbar" }, search), body);
+}
+
+function nothingMatches() {
+  return emptyState("Nothing matches", "Search for a part of a name.");
 }
 
 /** Tells everybody, screen readers included, what has just happened. */

@@ -6,8 +6,9 @@ import { h, name } from "../lib/dom.js";
 import { count, time } from "../lib/format.js";
 import { checkDatabaseName } from "../lib/names.js";
 import { operationsBegan } from "../lib/operations.js";
-import { branchPicker } from "../lib/picker.js";
+import { branchPicker, rolePicker } from "../lib/picker.js";
 import { branchPath, chosenBranch, loadProject } from "../lib/project.js";
+import { rolePage } from "../lib/roles.js";
 import { go } from "../lib/router.js";
 import { announce, button, emptyState, field, heading, longTable, region } from "../lib/ui.js";
 
@@ -48,25 +49,28 @@ async function databaseTable(branch, reload) {
   return [longTable(`Databases of ${branch.name}`, columns, databases, (database) => database.name), h("p", { class: "foot" }, count(databases.length, "database"))];
 }
 
+/** The user who is to own a new database unless somebody else is chosen; none where there is none. */
+async function firstUser(branch) {
+  const { rows } = await rolePage(branch, { limit: 2 }).catch(() => ({ rows: [] }));
+  return rows.find((role) => !role.protected) ?? null;
+}
+
 /** The dialog for a new database, or for another name or owner of one. */
 async function edit(branch, database, reload) {
-  const { roles } = await api.get(`${branchPath(branch)}/roles`).catch(() => ({ roles: [] }));
+  const owner = rolePicker("Owner", branch, { value: database ? { name: database.owner_name } : await firstUser(branch), hint: "A user of this branch." });
   const input = h("input", { type: "text", autocomplete: "off", spellcheck: "false", autofocus: true, value: database?.name ?? "" });
   const verdict = h("p", { class: "hint", role: "status" });
-  const owners = roles.filter((role) => !role.protected).map((role) =>
-    h("option", { value: role.name, selected: role.name === database?.owner_name }, role.name));
-  const owner = h("select", {}, owners);
   const saved = await openForm(database ? "Change database" : "New database", {
-    content: [field("Name", input, verdict), field("Owner", owner, "A user of this branch.")],
+    content: [field("Name", input, verdict), owner.node],
     action: database ? "Save" : "Create",
     ready: () => {
       const checked = checkDatabaseName(input.value);
       verdict.textContent = checked.text;
       verdict.classList.toggle("wrong", !checked.ok && !checked.empty);
-      return checked.ok && owner.value !== "";
+      return checked.ok && owner.value !== null;
     },
     submit: () => {
-      const body = { database: { name: input.value, owner_name: owner.value } };
+      const body = { database: { name: input.value, owner_name: owner.value.name } };
       const at = `${branchPath(branch)}/databases`;
       return database ? api.patch(at + path`/${database.name}`, body) : api.post(at, body);
     },

@@ -6,12 +6,14 @@ import { count, list, parseLsn, time } from "../lib/format.js";
 import { parsePoint, pointChooser, pointFields, pointText, pointWords } from "../lib/point.js";
 import { branchPicker } from "../lib/picker.js";
 import { branchPath } from "../lib/project.js";
+import { rolePage } from "../lib/roles.js";
 import { go } from "../lib/router.js";
-import { badge, button, code, emptyState, errorBox, facts, linkButton, longTable, region, state as stateOf } from "../lib/ui.js";
+import { badge, button, code, emptyState, errorBox, facts, foundTable, linkButton, longTable, region, state as stateOf } from "../lib/ui.js";
 import { deleteBranch, newBranch, protectBranch, renameBranch, restoreBranch, setDefaultBranch } from "./branch-dialogs.js";
 import { actionWords, apiKeyNames, changeKind, whoWords } from "./changes.js";
 
 const VERSIONS = 50;
+const NAMED_MAX = 20;
 const TABS = [["overview", "Overview", overview], ["users", "Users", users], ["history", "History", history], ["compare", "Compare", compare]];
 
 /** `context` is `{ state, branch, query, point, address(query), reload, signal }`. */
@@ -92,8 +94,8 @@ function users(context) {
 
 /** The branch's users, those of its own told apart from those that it has from its parent. */
 async function userList({ state, branch }) {
-  const [{ roles }, since] = await Promise.all([
-    api.get(`${branchPath(branch)}/roles`),
+  const [first, since] = await Promise.all([
+    rolePage(branch),
     branch.parent_id ? sinceFork(branch).catch((error) => ({ error })) : null,
   ]);
   const parent = state.byId.get(branch.parent_id);
@@ -109,13 +111,19 @@ async function userList({ state, branch }) {
   const removed = since?.roles?.removed ?? [];
   return [
     since?.error && errorBox(since.error),
-    longTable(`Users of ${branch.name}`, [
+    foundTable(`Users of ${branch.name}`, [
       { label: "Name", cell: (role) => [name(role.name), role.protected && badge("protected")] },
       { label: "Origin", cell: (role) => h("span", { title: `Changed ${role.updated_at}` }, origin(role)) },
-    ], roles, (role) => role.name),
-    removed.length > 0 && h("p", {}, h("span", { class: "mark removed" }), "Removed here: ", removed.map((role, index) => [index > 0 && ", ", name(role)])),
+    ], first, (part) => rolePage(branch, part)),
+    removed.length > 0 && h("p", {}, h("span", { class: "mark removed" }), "Removed here: ", named(removed)),
     h("p", {}, h("a", { href: `/projects/${encodeURIComponent(branch.project_id)}/settings/users?branch=${encodeURIComponent(branch.id)}` }, "Manage the users of this branch")),
   ];
+}
+
+/** Names in a row, of many the first. */
+function named(names) {
+  const rest = names.length - NAMED_MAX;
+  return [names.slice(0, NAMED_MAX).map((each, index) => [index > 0 && ", ", name(each)]), rest > 0 && ` and ${rest.toLocaleString()} more`];
 }
 
 function history(context) {

@@ -8,8 +8,9 @@ import { checkUserName } from "../lib/names.js";
 import { operationsBegan } from "../lib/operations.js";
 import { branchPicker } from "../lib/picker.js";
 import { branchPath, chosenBranch, loadProject } from "../lib/project.js";
+import { rolePage } from "../lib/roles.js";
 import { go } from "../lib/router.js";
-import { announce, badge, button, choice, emptyState, field, heading, longTable, region } from "../lib/ui.js";
+import { announce, badge, button, choice, emptyState, field, foundTable, heading, region } from "../lib/ui.js";
 import { changesTable, roleHistory } from "./changes.js";
 import { showPassword, userIntro } from "./password.js";
 
@@ -31,7 +32,7 @@ export default async function users({ params, query }) {
 }
 
 async function userTable(branch, reload) {
-  const [{ roles }, { databases }] = await Promise.all([api.get(`${branchPath(branch)}/roles`), api.get(`${branchPath(branch)}/databases`)]);
+  const [first, { databases }] = await Promise.all([rolePage(branch), api.get(`${branchPath(branch)}/databases`)]);
   const owned = Map.groupBy(databases, (database) => database.owner_name);
   const columns = [
     { label: "Name", cell: (role) => [h("span", { class: "strong" }, name(role.name)), marks(role)] },
@@ -40,7 +41,7 @@ async function userTable(branch, reload) {
     { label: "Changed", cell: (role) => time(role.updated_at), kind: "when" },
     { label: "Actions", hidden: true, kind: "does", cell: (role) => actions(branch, role, owned.get(role.name) ?? [], reload) },
   ];
-  return [longTable(`Users of ${branch.name}`, columns, roles, (role) => role.name), h("p", { class: "foot" }, count(roles.length, "user"))];
+  return [foundTable(`Users of ${branch.name}`, columns, first, (part) => rolePage(branch, part)), h("p", { class: "foot" }, count(first.total, "user"))];
 }
 
 function marks(role) {

@@ -10,5 +10,6 @@ mod endpoints;
 mod history;
 mod isolation;
 mod lists;
+mod many_roles;
 mod requests;
 mod snapshots;

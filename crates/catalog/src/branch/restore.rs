@@ -4,6 +4,8 @@
 //! another name and id, with the children, or is dropped. Nothing is copied: it costs the same whatever the branches
 //! hold, and a little for each child.
 
+use std::collections::HashSet;
+
 use chrono::SubsecRound;
 use offshoot_engine::{BranchId as EngineBranch, Point, Transaction};
 use secrecy::SecretString;
@@ -123,7 +125,8 @@ impl Catalog {
         if !source.record.protected {
             return Ok(Vec::new());
         }
-        let has: Vec<_> = role::with_passwords(&mut reads, target.engine)?.into_iter().map(|(name, _)| name).collect();
+        let has: HashSet<_> =
+            role::with_passwords(&mut reads, target.engine)?.into_iter().map(|(name, _)| name).collect();
         drop(reads);
         let version =
             self.engine().version(source.engine, restore.point).map_err(|error| outside(&source.id, error))?;

@@ -33,6 +33,10 @@ const MAX_ERROR_BYTES: usize = 1024;
 /// How many operations are looked at in one read.
 const PAGE: usize = 1024;
 
+/// How many operations are finished together with one that applies all that they wanted, so that a commit can hold them. The next one finishes those that
+/// are left.
+const COVERED: usize = 4096;
+
 /// An operation to be scheduled.
 pub(crate) struct Step {
     pub(crate) action: OperationAction,
@@ -231,9 +235,9 @@ fn finish(tx: &mut Transaction<'_>, project: &ProjectId, id: OperationId, outcom
         Outcome::Applied { compute, changes } => {
             close(tx, namespace, id, record, OperationStatus::Finished, None)?;
             compute::note_applied(tx, changes)?;
-            for covered in &changes.covers {
+            for (covered, status) in &changes.covers {
                 if let Some(record) = open_record(tx, namespace, *covered)? {
-                    close(tx, namespace, *covered, record, OperationStatus::Finished, None)?;
+                    close(tx, namespace, *covered, record, *status, None)?;
                     promote(tx, namespace, *covered)?;
                 }
             }
@@ -367,8 +371,41 @@ pub(super) fn operation(
 
 fn is_overtaken(source: &mut impl Source, namespace: NamespaceId, failed: &Operation) -> Result<bool> {
     let (Some(branch), Some(endpoint)) = (&failed.branch, &failed.endpoint) else { return Ok(false) };
+    let mut range = KeyRange::prefix(&pair(branch.as_str(), ""));
+    // Newest first, for they may be many.
+    loop {
+        let newest = project::BRANCH_OPERATIONS.list(source, namespace, range.clone(), Direction::Descending, 1)?;
+        let Some((key, Marker {})) = newest.into_iter().next() else { return Ok(false) };
+        let id = trailing_id(&key)?;
+        if id.instant() <= failed.updated_at {
+            return Ok(false);
+        }
+        if require(source, namespace, id)?.endpoint.as_ref() == Some(endpoint) {
+            return Ok(true);
+        }
+        range.end = Bound::Excluded(key);
+    }
+}
+
+/// The operations on an endpoint that are done when the newest state of its branch is applied, with what becomes of them: all that apply something, and
+/// those after them that would suspend the compute again, unless nothing comes after. Of many the first.
+pub(crate) fn covered(
+    source: &mut impl Source,
+    namespace: NamespaceId,
+    branch: &BranchId,
+    endpoint: &EndpointId,
+) -> Result<Vec<(OperationId, OperationStatus)>> {
     let open = open_on(source, namespace, branch, endpoint)?;
-    Ok(open.iter().any(|(id, _)| id.instant() > failed.updated_at))
+    let becomes = |at: usize, (id, record): &(OperationId, OperationRecord)| match record.action {
+        OperationAction::ApplyConfig => Some((*id, OperationStatus::Finished)),
+        OperationAction::SuspendCompute if at + 1 < open.len() => {
+            let (before, applies) = open.get(at.checked_sub(1)?)?;
+            let is_of_it = id.as_bytes()[..OperationId::COMMIT_BYTES] == before.as_bytes()[..OperationId::COMMIT_BYTES];
+            (is_of_it && applies.action == OperationAction::ApplyConfig).then_some((*id, OperationStatus::Skipped))
+        }
+        _ => None,
+    };
+    Ok(open.iter().enumerate().filter_map(|(at, operation)| becomes(at, operation)).take(COVERED).collect())
 }
 
 /// The operations on an endpoint that aren't finished, in the order of scheduling.

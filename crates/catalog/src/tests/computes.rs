@@ -3,7 +3,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{TestResult, World, in_short};
 use crate::{
     Catalog, ComputeChanges, ComputeState, DueOperation, EndpointId, EndpointKind, EndpointSpec, Error, NewBranch,
-    NewProject, OperationStatus, Options, Outcome, Turn, testing::SeededEntropy,
+    NewProject, OperationAction, OperationStatus, Options, Outcome, RoleLogin, Turn, testing::SeededEntropy,
 };
 
 fn endpoint(world: &World) -> Result<EndpointId, Error> {
@@ -136,6 +136,44 @@ fn a_failure_keeps_its_turn_until_it_is_tried_again() -> TestResult {
     assert!(world.catalog.operations_due(1)?.is_empty());
     let done = world.catalog.operation_get(&world.caller, &world.project, next.operation.id)?;
     assert_eq!((done.status, done.failures_count, done.retry_at), (OperationStatus::Finished, 2, None));
+    Ok(())
+}
+
+#[test]
+fn many_changes_while_a_compute_is_idle_are_done_in_few_steps() -> TestResult {
+    let world = running()?;
+    world.catalog.computes_suspend(&[endpoint(&world)?])?;
+    finish(&world, &due(&world)?, Outcome::Finished { compute: Some(ComputeState::Idle) })?;
+    let before = world.operations()?.len();
+    for number in 0..3_000 {
+        let name = format!("role {number}").parse()?;
+        world.catalog.role_create(&world.caller, &world.project, &world.main, name, RoleLogin::NoLogin)?;
+    }
+    let mut steps = Vec::new();
+    while let Some(due) = world.catalog.operations_due(1)?.pop() {
+        steps.push(due.operation.action);
+        let outcome = match (due.operation.action, world.catalog.operation_turn(&due)?) {
+            (OperationAction::ApplyConfig, _) => {
+                let changes = changes(&world, false)?;
+                world.catalog.compute_begin(&changes, "one", now(&world))??;
+                Outcome::Applied { compute: None, changes }
+            }
+            (_, Turn::Do) => Outcome::Finished { compute: Some(ComputeState::Idle) },
+            (_, Turn::Skip | Turn::Cancel) => Outcome::Skipped,
+        };
+        finish(&world, &due, outcome)?;
+    }
+    // One commit finishes no more than it can hold.
+    let (apply, suspend) = (OperationAction::ApplyConfig, OperationAction::SuspendCompute);
+    assert_eq!(steps, [apply, apply, suspend]);
+    let operations = world.operations()?.split_off(before);
+    let count = |action, status| {
+        let fits = |operation: &&crate::Operation| operation.action == action && operation.status == status;
+        operations.iter().filter(fits).count()
+    };
+    assert_eq!(count(apply, OperationStatus::Finished), 3_000);
+    assert_eq!(count(suspend, OperationStatus::Skipped), 2_999);
+    assert_eq!(count(suspend, OperationStatus::Finished), 1);
     Ok(())
 }
 

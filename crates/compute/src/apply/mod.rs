@@ -25,9 +25,13 @@ use self::{
     facts::FoundRole,
     session::{Session, Version},
 };
+use crate::progress::Progress;
 
 /// The lock that whoever changes a server's roles holds: `offshoot` in ASCII.
 const LOCK: i64 = i64::from_be_bytes(*b"offshoot");
+
+/// How many roles one transaction changes at most: a server can't keep locks on very many, and what was done before a failure needn't be done again.
+const ROLES_AT_ONCE: usize = 1000;
 
 /// A server whose roles nobody else changes by way of this crate while it exists.
 pub(crate) struct LockedServer<'a> {
@@ -47,8 +51,13 @@ impl<'a> LockedServer<'a> {
         Ok(Self { admin, session, version })
     }
 
-    /// Makes the server have what `changes` say.
-    pub(crate) async fn apply(&self, changes: &ComputeChanges, privileged: &RoleName) -> Result<Drift, ApplyError> {
+    /// Makes the server have what `changes` say, and tells `progress` whenever a part of it is done.
+    pub(crate) async fn apply(
+        &self,
+        changes: &ComputeChanges,
+        privileged: &RoleName,
+        progress: &Progress,
+    ) -> Result<Drift, ApplyError> {
         let (session, version, privileged) = (&self.session, self.version, privileged.as_str());
         let names: Vec<&str> = changes.roles.keys().map(RoleName::as_str).chain([privileged]).collect();
         let found = facts::roles(session, privileged, &names).await?;
@@ -57,12 +66,19 @@ impl<'a> LockedServer<'a> {
         if !found.contains_key(privileged) {
             statements.splice(0..0, roles::create_privileged(privileged, version));
         }
-        session.run("creating and altering roles", &statements.join("; ")).await?;
+        for statements in statements.chunks(ROLES_AT_ONCE) {
+            session.run("creating and altering roles", &statements.join("; ")).await?;
+            progress.note();
+        }
         if changes.is_whole || !changes.databases.is_empty() {
             let found = facts::databases(session).await?;
             databases::apply(self.admin, session, &changes.databases, &found, (privileged, version)).await?;
+            progress.note();
         }
-        removal::apply(self.admin, session, &plan.gone).await?;
+        for gone in plan.gone.chunks(ROLES_AT_ONCE) {
+            removal::apply(self.admin, session, &gone).await?;
+            progress.note();
+        }
         verify::compare(session, changes, privileged).await
     }
 

@@ -14,9 +14,6 @@ use super::{
 
 /// Drops roles, which can't log in by now.
 pub(super) async fn apply(admin: &Admin, session: &Session, gone: &Gone) -> Result<(), ApplyError> {
-    if gone.names.is_empty() {
-        return Ok(());
-    }
     let doing = "ending the sessions of deleted roles";
     let query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = ANY($1)";
     session.rows(doing, query, &[(&gone.oids, Type::OID_ARRAY)]).await?;

@@ -18,6 +18,14 @@ pub(super) struct Gone {
     pub(super) oids: Vec<u32>,
 }
 
+impl Gone {
+    /// The same roles, in parts of up to `most`.
+    pub(super) fn chunks(&self, most: usize) -> impl Iterator<Item = Self> {
+        let parts = self.names.chunks(most).zip(self.oids.chunks(most));
+        parts.map(|(names, oids)| Self { names: names.to_vec(), oids: oids.to_vec() })
+    }
+}
+
 /// What is to be sent about roles, and which are to be dropped after.
 #[derive(Default)]
 pub(super) struct RolePlan {

@@ -50,7 +50,7 @@ pub struct ExecutorOptions {
     pub parallel: usize,
     /// When what failed is tried again, and how often.
     pub retries: Retries,
-    /// How long one operation may take.
+    /// How long one operation may take without progress.
     pub timeout: Duration,
     /// How long finished operations are kept.
     pub keep_finished: chrono::TimeDelta,

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use offshoot_catalog::{
     ComputeChanges, ComputeLeased, ComputeState, DueOperation, EndpointId, OperationAction, Outcome, Turn,
 };
-use tokio::time::timeout;
 
 use super::Core;
 use crate::{
     apply::{ApplyError, LockedServer},
     driver::{Driver, DriverError},
     error_chain,
+    progress::Progress,
 };
 
 /// What came of doing an operation.
@@ -32,17 +32,16 @@ enum Failure {
     Apply(#[from] ApplyError),
     #[error(transparent)]
     Leased(#[from] ComputeLeased),
-    #[error("it was given up after {0} seconds")]
+    #[error("it was given up after {0} seconds without progress")]
     TimedOut(u64),
 }
 
 impl<D: Driver> Core<D> {
     pub(super) async fn perform(&self, due: &DueOperation, endpoint: &EndpointId) -> Done {
         let limit = self.options.timeout;
-        let done = match timeout(limit, self.try_to(due, endpoint)).await {
-            Ok(done) => done,
-            Err(_) => Err(Failure::TimedOut(limit.as_secs())),
-        };
+        let progress = Progress::default();
+        let done = progress.watch(limit, self.try_to(due, endpoint, &progress)).await;
+        let done = done.unwrap_or(Err(Failure::TimedOut(limit.as_secs())));
         let operation = &due.operation;
         match done {
             Ok(outcome) => Done::Outcome(outcome),
@@ -64,7 +63,7 @@ impl<D: Driver> Core<D> {
         }
     }
 
-    async fn try_to(&self, due: &DueOperation, endpoint: &EndpointId) -> Result<Outcome, Failure> {
+    async fn try_to(&self, due: &DueOperation, endpoint: &EndpointId, progress: &Progress) -> Result<Outcome, Failure> {
         let (asked, name, of) = (due.clone(), self.options.name.clone(), endpoint.clone());
         let lease = self.options.lease_seconds;
         match self.blocking(move |catalog| catalog.operation_turn(&asked)).await? {
@@ -74,8 +73,10 @@ impl<D: Driver> Core<D> {
         }
         self.blocking(move |catalog| catalog.compute_lease(&of, &name, lease, Utc::now())).await??;
         match due.operation.action {
-            OperationAction::StartCompute => self.make_current(due, endpoint, Some(ComputeState::Active)).await,
-            OperationAction::ApplyConfig => self.make_current(due, endpoint, None).await,
+            OperationAction::StartCompute => {
+                self.make_current(due, endpoint, Some(ComputeState::Active), progress).await
+            }
+            OperationAction::ApplyConfig => self.make_current(due, endpoint, None, progress).await,
             OperationAction::SyncRoles => self.take_roles(due, endpoint).await,
             OperationAction::SuspendCompute => {
                 self.driver.stop(endpoint).await?;
@@ -94,6 +95,7 @@ impl<D: Driver> Core<D> {
         due: &DueOperation,
         endpoint: &EndpointId,
         compute: Option<ComputeState>,
+        progress: &Progress,
     ) -> Result<Outcome, Failure> {
         let of = endpoint.clone();
         let port = self.blocking(move |catalog| catalog.compute_port(&of)).await?;
@@ -108,7 +110,7 @@ impl<D: Driver> Core<D> {
         if !changes.is_empty() {
             let (begun, name) = (changes.clone(), self.options.name.clone());
             self.blocking(move |catalog| catalog.compute_begin(&begun, &name, Utc::now())).await??;
-            let drift = server.apply(&changes, &self.options.privileged_role).await?;
+            let drift = server.apply(&changes, &self.options.privileged_role, progress).await?;
             if !drift.is_empty() {
                 let (roles, databases) = (drift.roles.len(), drift.databases.len());
                 tracing::info!(

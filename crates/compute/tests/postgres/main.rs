@@ -6,5 +6,6 @@ mod external;
 mod faults;
 mod lifecycle;
 mod logins;
+mod many_roles;
 mod names;
 mod roles;

@@ -61,6 +61,8 @@ pub use self::{
 pub(crate) use self::key::Key;
 use self::scan::Scan;
 use crate::{
+    NamespaceId,
+    codec::key::NodeId,
     error::Error,
     store::{Direction, KeyRange, Store, View},
 };
@@ -86,6 +88,16 @@ pub struct Progress {
 ///
 /// [`Error::Store`] when the store cannot be read. What is read and wrong is no error but a finding.
 pub fn check(store: &dyn Store, progress: &mut dyn FnMut(Progress)) -> Result<Report, Error> {
+    Ok(read_all(store, progress)?.finish().0)
+}
+
+/// The nodes that no version leads to, where nothing else is wrong with the store: otherwise they may be what a damaged value led to. Nobody may be writing.
+pub(crate) fn garbage(store: &dyn Store) -> Result<Option<Vec<(NamespaceId, NodeId)>>, Error> {
+    let (report, garbage) = read_all(store, &mut |_| {})?.finish();
+    Ok(report.is_sound().then_some(garbage))
+}
+
+fn read_all(store: &dyn Store, progress: &mut dyn FnMut(Progress)) -> Result<Scan, Error> {
     let snapshot = store.snapshot(View::Durable)?;
     let mut scan = Scan::default();
     let mut so_far = Progress::default();
@@ -99,5 +111,5 @@ pub fn check(store: &dyn Store, progress: &mut dyn FnMut(Progress)) -> Result<Re
         }
     }
     progress(so_far);
-    Ok(scan.finish())
+    Ok(scan)
 }

@@ -334,6 +334,22 @@ impl Nodes {
     }
 }
 
+impl Nodes {
+    /// The nodes that nobody needs, once it was passed on who needs which.
+    pub(super) fn garbage(&self) -> Vec<(NamespaceId, NodeId)> {
+        let early: HashMap<usize, NodeId> = self.early.iter().map(|((_, id), index)| (index.get(), *id)).collect();
+        let mut garbage = Vec::new();
+        let mut end = self.seen.len();
+        for (namespace, start) in self.starts.iter().rev() {
+            let of_namespace = (*start..end).filter(|at| self.seen[*at].use_ == Use::Garbage);
+            let id = |at| early.get(&at).copied().unwrap_or(self.seen[at].order);
+            garbage.extend(of_namespace.map(|at| (*namespace, id(at))));
+            end = *start;
+        }
+        garbage
+    }
+}
+
 /// What a reference leads to.
 #[derive(Clone, Copy)]
 pub(super) struct Found {

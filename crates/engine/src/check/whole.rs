@@ -9,14 +9,18 @@ use super::{
     report::{Report, Waiting},
     scan::{Branch, Namespace, Scan, Slot},
 };
-use crate::{BranchId, Lsn, NamespaceId, branch::first, codec::key};
+use crate::{
+    BranchId, Lsn, NamespaceId,
+    branch::first,
+    codec::key::{self, NodeId},
+};
 
 /// Bytes of the key and the value of an entry that finds a version by its instant.
 const INSTANT_BYTES: u64 = 33 + 9;
 
 impl Scan {
-    /// Checks what needs more than one value, after all were read.
-    pub(super) fn finish(mut self) -> Report {
+    /// Checks what needs more than one value, after all were read. Tells besides which nodes no version leads to.
+    pub(super) fn finish(mut self) -> (Report, Vec<(NamespaceId, NodeId)>) {
         self.check_store();
         self.check_namespaces();
         self.check_branches();
@@ -25,7 +29,7 @@ impl Scan {
         let namespaces = &self.namespaces;
         self.findings.forgive(|namespace| is_deleted(namespaces, namespace));
         (self.report.findings, self.report.more_findings) = self.findings.into_parts();
-        self.report
+        (self.report, self.nodes.garbage())
     }
 
     fn check_store(&mut self) {

@@ -1,5 +1,6 @@
 //! What a journaled store promises, on a simulated disk whose power fails, and with an index that loses what it likes.
 
+mod collecting;
 mod disk_full;
 pub(crate) mod files;
 mod leftovers;
@@ -36,8 +37,8 @@ fn open(disk: &SimDisk, home: &SimHome) -> Result<SimStore, StoreError> {
 }
 
 /// An operation was refused because the simulated disk has no power.
-pub(crate) fn assert_is_power_failure(error: &StoreError) {
-    let mut cause: &dyn std::error::Error = error;
+pub(crate) fn assert_is_power_failure(error: &(dyn std::error::Error + 'static)) {
+    let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
     }
