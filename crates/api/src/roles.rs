@@ -4,7 +4,7 @@ use crate::{
     error::ApiError,
     input::{JsonBody, PathParams},
     operations::{self, OperationBody},
-    session::{ApiState, Session},
+    session::{ApiState, Session, Written},
     time::Timestamp,
 };
 use axum::{
@@ -142,9 +142,9 @@ type RolePath = PathParams<(ProjectId, BranchId, RoleName)>;
     tag = "Roles",
     responses((status = 200, body = RolesBody))
 )]
-async fn role_list(session: Session, PathParams((project, branch)): BranchPath) -> Result<Json<RolesBody>, ApiError> {
-    let roles = session.run(move |catalog, caller| catalog.role_list(caller, &project, &branch)).await?;
-    Ok(Json(RolesBody { roles: bodies(roles) }))
+async fn role_list(session: Session, PathParams((project, branch)): BranchPath) -> Result<Written, ApiError> {
+    let body = |roles| RolesBody { roles: bodies(roles) };
+    session.show(move |catalog, caller| catalog.role_list(caller, &project, &branch), body).await
 }
 
 /// What [`role_get`] answers.
@@ -186,13 +186,9 @@ async fn role_create(
     tag = "Roles",
     responses((status = 200, body = RoleOnlyBody))
 )]
-async fn role_get(
-    session: Session,
-    PathParams((project, branch, name)): RolePath,
-) -> Result<Json<RoleOnlyBody>, ApiError> {
-    Ok(Json(RoleOnlyBody {
-        role: session.run(move |catalog, caller| catalog.role_get(caller, &project, &branch, &name)).await?.into(),
-    }))
+async fn role_get(session: Session, PathParams((project, branch, name)): RolePath) -> Result<Written, ApiError> {
+    let body = |role: Role| RoleOnlyBody { role: role.into() };
+    session.show(move |catalog, caller| catalog.role_get(caller, &project, &branch, &name), body).await
 }
 
 /// Deletes a role.

@@ -12,7 +12,7 @@ pub use self::{
     sync::{RoleLeft, RolesTaken, ServerRole},
 };
 use crate::{
-    catalog::{Caller, Catalog, FoundBranch, now},
+    catalog::{Caller, Catalog, FoundBranch, not_at_once, now},
     codec::RoleRecord,
     error::{Error, Result},
     id::{BranchId, ProjectId},
@@ -99,7 +99,9 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`].
     pub fn role_list(&self, caller: &Caller, project: &ProjectId, branch: &BranchId) -> Result<Vec<Role>> {
-        Ok(self.role_list_up_to(caller, project, branch, usize::MAX)?.unwrap_or_default())
+        let listed = self.role_list_up_to(caller, project, branch, self.list_limit())?;
+        // All of them are few enough, unless it has to be quick.
+        listed.ok_or_else(not_at_once)
     }
 
     /// The roles of a branch, in order of creation; none where it has more than `most`, which is found out without
@@ -115,7 +117,7 @@ impl Catalog {
         branch: &BranchId,
         most: usize,
     ) -> Result<Option<Vec<Role>>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         let Some(records) = self.role_records(&mut source, &branch, most)? else { return Ok(None) };
         let role = |(name, record)| Role::from_record(&branch.id, name, record);
@@ -148,7 +150,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`], [`Error::RoleNotFound`].
     pub fn role_get(&self, caller: &Caller, project: &ProjectId, branch: &BranchId, name: &RoleName) -> Result<Role> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         Ok(Role::from_record(&branch.id, name.clone(), require(&mut source, &branch, name)?))
     }
@@ -223,7 +225,7 @@ impl Catalog {
         branch: &BranchId,
         name: &RoleName,
     ) -> Result<RoleChanged> {
-        let new = NewPassword::draw(self.entropy())?;
+        let new = self.draw_password()?;
         let (role, operations) = self.commit_as(caller, "role_reset_password", name.as_str(), |tx| {
             let (project, branch) = FoundBranch::find(tx, caller, project, branch)?;
             let record = require(tx, &branch, name)?;
@@ -242,7 +244,7 @@ impl Catalog {
 
     fn password_for(&self, login: RoleLogin) -> Result<Option<NewPassword>> {
         match login {
-            RoleLogin::Password => Ok(Some(NewPassword::draw(self.entropy())?)),
+            RoleLogin::Password => self.draw_password().map(Some),
             RoleLogin::NoLogin => Ok(None),
         }
     }
