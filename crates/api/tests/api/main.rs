@@ -10,5 +10,7 @@ mod endpoints;
 mod history;
 mod isolation;
 mod lists;
+mod load;
 mod requests;
 mod snapshots;
+mod stalls;
