@@ -5,8 +5,8 @@ use std::{process::ExitCode, time::Duration};
 use crate::Outcome;
 
 /// The groups of bars, in all binaries together. Each binary measures its own, and lets pass the names of the others'.
-pub const GROUPS: [&str; 9] =
-    ["reads", "forks", "commits", "journal", "sustained", "million", "computes", "race", "branches"];
+pub const GROUPS: [&str; 10] =
+    ["reads", "forks", "commits", "journal", "sustained", "million", "http", "computes", "race", "branches"];
 
 /// The exit status for arguments that name no group.
 const USAGE: u8 = 2;

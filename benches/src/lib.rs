@@ -12,6 +12,7 @@ pub mod bars;
 pub mod child;
 pub mod commits;
 pub mod files;
+pub mod http;
 pub mod memory;
 pub mod overwrite;
 pub mod roles;

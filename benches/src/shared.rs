@@ -17,6 +17,10 @@ impl<S: Store> Store for Shared<S> {
         self.0.snapshot(view)
     }
 
+    fn snapshot_in_memory(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        self.0.snapshot_in_memory()
+    }
+
     fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
         self.0.submit(commit)
     }

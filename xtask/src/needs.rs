@@ -4,6 +4,7 @@
 
 mod apt;
 mod npm;
+mod python;
 
 use crate::run::cargo;
 use std::process::{Command, Stdio};
@@ -53,6 +54,18 @@ pub(crate) fn all() -> Vec<Need> {
             advice: "are tested against the server; to install them: npm ci --ignore-scripts, in tests/clients",
             look: || npm::is_installed("tests/clients"),
             install: Some(|| npm::install("tests/clients")),
+        },
+        Need {
+            name: "Python 3.10 or newer, with venv",
+            advice: "runs the API's Python client; on Debian: apt-get install python3 python3-venv",
+            look: python::python_is_there,
+            install: Some(|| apt::install(&["python3", "python3-venv"])),
+        },
+        Need {
+            name: "the API's Python client",
+            advice: "is tested against the server; it is installed from PyPI into tests/clients/.venv, as tests/clients/requirements.txt says",
+            look: || python::is_installed("tests/clients"),
+            install: Some(|| python::install("tests/clients")),
         },
         chromium(),
         console(),

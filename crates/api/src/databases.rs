@@ -4,7 +4,7 @@ use crate::{
     error::ApiError,
     input::{JsonBody, PathParams},
     operations::{self, OperationBody},
-    session::{ApiState, Session},
+    session::{ApiState, Session, Written},
     time::Timestamp,
 };
 use axum::{
@@ -110,12 +110,9 @@ type DatabasePath = PathParams<(ProjectId, BranchId, DatabaseName)>;
     tag = "Databases",
     responses((status = 200, body = DatabasesBody))
 )]
-async fn database_list(
-    session: Session,
-    PathParams((project, branch)): BranchPath,
-) -> Result<Json<DatabasesBody>, ApiError> {
-    let databases = session.run(move |catalog, caller| catalog.database_list(caller, &project, &branch)).await?;
-    Ok(Json(DatabasesBody { databases: bodies(databases) }))
+async fn database_list(session: Session, PathParams((project, branch)): BranchPath) -> Result<Written, ApiError> {
+    let body = |databases| DatabasesBody { databases: bodies(databases) };
+    session.show(move |catalog, caller| catalog.database_list(caller, &project, &branch), body).await
 }
 
 /// Creates a database.
@@ -150,9 +147,9 @@ async fn database_create(
 async fn database_get(
     session: Session,
     PathParams((project, branch, name)): DatabasePath,
-) -> Result<Json<DatabaseOnlyBody>, ApiError> {
-    let database = session.run(move |catalog, caller| catalog.database_get(caller, &project, &branch, &name)).await?;
-    Ok(Json(DatabaseOnlyBody { database: database.into() }))
+) -> Result<Written, ApiError> {
+    let body = |database: Database| DatabaseOnlyBody { database: database.into() };
+    session.show(move |catalog, caller| catalog.database_get(caller, &project, &branch, &name), body).await
 }
 
 /// Gives a database another name, another owner, or both.

@@ -4,7 +4,7 @@ use crate::{
     error::ApiError,
     input::{JsonBody, PathParams, QueryParams, page_limit},
     operations::{self, OperationBody},
-    session::{ApiState, Session},
+    session::{ApiState, Session, Written},
     time::Timestamp,
 };
 use axum::{
@@ -175,7 +175,7 @@ async fn role_list(
     session: Session,
     PathParams((project, branch)): BranchPath,
     QueryParams(params): QueryParams<RoleListParams>,
-) -> Result<Response, ApiError> {
+) -> Result<Written, ApiError> {
     let limit = params.limit.map(|limit| page_limit(Some(limit), PAGE_MAX, PAGE_MAX)).transpose()?;
     let search = RoleSearch { text: params.search, after: params.cursor };
     let list = move |catalog: &Catalog, caller: &Caller| {
@@ -186,7 +186,7 @@ async fn role_list(
         let pagination = limit.map(|_| RolePagination { next: page.next, total: page.found });
         Ok(RolesBody { roles: bodies(page.roles), pagination })
     };
-    session.answer(list).await
+    session.show(list, |body| body).await
 }
 
 /// What [`role_get`] answers.
@@ -228,13 +228,9 @@ async fn role_create(
     tag = "Roles",
     responses((status = 200, body = RoleOnlyBody))
 )]
-async fn role_get(
-    session: Session,
-    PathParams((project, branch, name)): RolePath,
-) -> Result<Json<RoleOnlyBody>, ApiError> {
-    Ok(Json(RoleOnlyBody {
-        role: session.run(move |catalog, caller| catalog.role_get(caller, &project, &branch, &name)).await?.into(),
-    }))
+async fn role_get(session: Session, PathParams((project, branch, name)): RolePath) -> Result<Written, ApiError> {
+    let body = |role: Role| RoleOnlyBody { role: role.into() };
+    session.show(move |catalog, caller| catalog.role_get(caller, &project, &branch, &name), body).await
 }
 
 /// Deletes a role.

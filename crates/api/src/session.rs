@@ -25,8 +25,8 @@ pub(crate) async fn authenticate(State(state): State<ApiState>, mut request: Req
     let id = request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned());
     let client =
         request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(client)| client.ip().to_string());
-    let catalog = state.catalog;
-    match blocking(move || catalog.authenticate_from(&secret, client.as_deref())).await {
+    let found = read(state.catalog, move |catalog| catalog.authenticate_from(&secret, client.as_deref())).await;
+    match found {
         Ok(caller) => {
             request.extensions_mut().insert(Caller { request: id, ..caller });
             next.run(request).await
@@ -65,15 +65,26 @@ impl Session {
         blocking(move || call(&self.catalog, &self.caller)).await
     }
 
-    /// Answers with what catalog calls give, written as JSON on the same thread: a long answer would keep those waiting whom the caller's thread serves
-    /// besides.
-    pub(crate) async fn answer<T: Serialize>(
+    /// Reads from the catalog and writes the body of the answer: at once where that takes no time, else on a thread that may block. So a read of
+    /// what is in memory costs no change of threads, and a long list keeps nobody else waiting.
+    pub(crate) async fn show<T, B: Serialize>(
         self,
-        call: impl FnOnce(&Catalog, &Caller) -> Result<T, catalog::Error> + Send + 'static,
-    ) -> Result<Response, ApiError> {
-        let written = self.run(|catalog, caller| Ok(serde_json::to_vec(&call(catalog, caller)?))).await?;
-        let json = written.map_err(|error| ApiError::internal(&format!("an answer can't be written: {error}")))?;
-        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response())
+        call: impl Fn(&Catalog, &Caller) -> Result<T, catalog::Error> + Send + 'static,
+        body: impl Fn(T) -> B + Send + 'static,
+    ) -> Result<Written, ApiError> {
+        let caller = self.caller;
+        let written = move |catalog: &Catalog| Ok(serde_json::to_vec(&body(call(catalog, &caller)?)));
+        let written = read(self.catalog, written).await?;
+        written.map(Written).map_err(|error| ApiError::internal(&format!("an answer cannot be written: {error}")))
+    }
+}
+
+/// A JSON body that is written already.
+pub(crate) struct Written(Vec<u8>);
+
+impl IntoResponse for Written {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], self.0).into_response()
     }
 }
 
@@ -84,6 +95,17 @@ impl FromRequestParts<ApiState> for Session {
         let caller = parts.extensions.get::<Caller>().cloned();
         let caller = caller.ok_or_else(|| ApiError::internal("bug: a handler ran without authentication"))?;
         Ok(Session { catalog: state.catalog.clone(), caller })
+    }
+}
+
+/// Does what only reads: at once where the catalog can, else on a thread that may block.
+async fn read<T: Send + 'static>(
+    catalog: Catalog,
+    call: impl Fn(&Catalog) -> Result<T, catalog::Error> + Send + 'static,
+) -> Result<T, ApiError> {
+    match call(&catalog.at_once()) {
+        Err(error) if error.is_not_at_once() => blocking(move || call(&catalog)).await,
+        answered => answered.map_err(ApiError::from),
     }
 }
 

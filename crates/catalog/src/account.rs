@@ -66,7 +66,7 @@ impl Catalog {
     ///
     /// [`Error::AccountNotFound`].
     pub fn account_get(&self, id: AccountId) -> Result<Account> {
-        Account::find(&mut self.engine().snapshot()?, id)
+        Account::find(&mut self.snapshot()?, id)
     }
 
     /// Deletes an account with its API keys; with `force`, also with its projects.
@@ -94,7 +94,7 @@ impl Catalog {
 
     /// The account of this name, if there is one.
     pub fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let found = system::ACCOUNT_NAMES.get(&mut source, NamespaceId::SYSTEM, &name_key(name.as_str()))?;
         found.map(|found| Account::find(&mut source, found.account)).transpose()
     }
@@ -110,7 +110,7 @@ impl Catalog {
     }
 
     fn accounts(&self, limit: usize) -> Result<Vec<Account>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let records =
             system::ACCOUNTS.list(&mut source, NamespaceId::SYSTEM, KeyRange::ALL, Direction::Ascending, limit)?;
         let account = |(key, record): (bytes::Bytes, AccountRecord)| {

@@ -200,7 +200,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`].
     pub fn branch_list(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<Branch>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
         of_project(&mut source, &project)
     }
@@ -211,7 +211,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`].
     pub fn branch_get(&self, caller: &Caller, project: &ProjectId, branch: &BranchId) -> Result<Branch> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (project, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         Ok(Branch::of(&project, branch.id, branch.record))
     }

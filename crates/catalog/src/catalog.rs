@@ -2,7 +2,9 @@
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
-use offshoot_engine::{BranchId as EngineBranch, Engine, NamespaceId, Transaction};
+use offshoot_engine::{
+    BranchId as EngineBranch, Engine, NamespaceId, Point, Snapshot, StoreError, Transaction, Version,
+};
 use parking_lot::{Condvar, Mutex, RwLock};
 use sha2::{Digest, Sha256};
 
@@ -13,6 +15,7 @@ use crate::{
     id::{AccountId, ApiKeyId, BranchId, ProjectId},
     key::KeyUses,
     key_ring::PasswordKeys,
+    password::NewPassword,
     provenance::{MAX_REQUEST_BYTES, Provenance, clipped},
     tables::{Source, project, system},
 };
@@ -118,6 +121,8 @@ impl Caller {
 #[derive(Clone)]
 pub struct Catalog {
     shared: Arc<Shared>,
+    /// Whether it must not wait: see [`Catalog::at_once`].
+    at_once: bool,
 }
 
 struct Shared {
@@ -135,6 +140,14 @@ struct Signal {
     changed: Condvar,
 }
 
+/// How many roles or databases are few enough to be listed [at once](Catalog::at_once).
+const MAX_AT_ONCE: usize = 100;
+
+/// The refusal of what can't be done [at once](Catalog::at_once).
+pub(crate) fn not_at_once() -> Error {
+    Error::Engine(StoreError::NotInMemory.into())
+}
+
 /// A moment in the catalog's life, to wait for what happens after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment(u64);
@@ -148,10 +161,49 @@ impl Catalog {
     pub fn open(engine: Engine, options: Options) -> Result<Self> {
         let password_keys = RwLock::new(Arc::clone(&options.password_keys));
         let (key_uses, signal) = (KeyUses::default(), Signal::default());
-        let catalog = Self { shared: Arc::new(Shared { engine, options, password_keys, key_uses, signal }) };
+        let shared = Arc::new(Shared { engine, options, password_keys, key_uses, signal });
+        let catalog = Self { shared, at_once: false };
         // An unreadable catalog should be noticed before anybody relies on it.
         catalog.is_new()?;
         Ok(catalog)
+    }
+
+    /// The same catalog for those who must not wait, such as the thread of an event loop: it answers what takes no time because all of it is in
+    /// memory, and refuses everything else, changes among it, with an error that says so ([`Error::is_not_at_once`]). Ask the catalog
+    /// itself then, where waiting is allowed.
+    #[must_use]
+    pub fn at_once(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), at_once: true }
+    }
+
+    /// How many roles or databases may be listed.
+    pub(crate) fn list_limit(&self) -> usize {
+        if self.at_once { MAX_AT_ONCE } else { usize::MAX }
+    }
+
+    /// Refuses what may take a while where that is not wanted.
+    pub(crate) fn check_may_wait(&self) -> Result<()> {
+        if self.at_once { Err(not_at_once()) } else { Ok(()) }
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<Snapshot<'_>> {
+        let engine = &self.shared.engine;
+        Ok(if self.at_once { engine.snapshot_in_memory()? } else { engine.snapshot()? })
+    }
+
+    /// The version of a branch that was current at `point`.
+    pub(crate) fn version(
+        &self,
+        branch: EngineBranch,
+        point: Point,
+    ) -> std::result::Result<Version, offshoot_engine::Error> {
+        if self.at_once { Err(StoreError::NotInMemory.into()) } else { self.shared.engine.version(branch, point) }
+    }
+
+    /// Draws a password. Its verifier takes a while.
+    pub(crate) fn draw_password(&self) -> Result<NewPassword> {
+        self.check_may_wait()?;
+        Ok(NewPassword::draw(self.entropy())?)
     }
 
     /// The engine that keeps the catalog.
@@ -185,6 +237,7 @@ impl Catalog {
 
     /// Commits what `body` does; `body` may run several times.
     pub(crate) fn commit<T>(&self, body: impl FnMut(&mut Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.check_may_wait()?;
         let committed = self.engine().transact(body)?;
         self.wake();
         Ok(committed.value)

@@ -99,7 +99,7 @@ impl Catalog {
         at: DateTime<Utc>,
     ) -> Result<Result<(), ComputeLeased>> {
         let duration = TimeDelta::seconds(seconds.into());
-        if let Some(lease) = load(&mut self.engine().snapshot()?, endpoint)?.lease
+        if let Some(lease) = load(&mut self.snapshot()?, endpoint)?.lease
             && lease.holder == holder
             && lease.until.0 - at > duration / 3
         {
@@ -125,7 +125,7 @@ impl Catalog {
         endpoint: &EndpointId,
         is_whole: bool,
     ) -> Result<Option<ComputeChanges>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let Some(found) = find(&mut source, project, branch, endpoint)? else { return Ok(None) };
         let head = source.head(found.engine)?;
         let version = VersionRecord { branch: head.branch().number(), lsn: head.lsn().get() };
@@ -162,7 +162,7 @@ impl Catalog {
         at: DateTime<Utc>,
     ) -> Result<Result<(), ComputeLeased>> {
         let endpoint = &changes.endpoint;
-        let checked = check_lease(&load(&mut self.engine().snapshot()?, endpoint)?, holder, at);
+        let checked = check_lease(&load(&mut self.snapshot()?, endpoint)?, holder, at);
         if checked.is_err() || !changes.is_new {
             return Ok(checked);
         }
@@ -186,7 +186,7 @@ impl Catalog {
 
     /// Up to `limit` endpoints that are gone, while their computes aren't yet.
     pub fn computes_gone(&self, limit: usize) -> Result<Vec<EndpointId>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (all, ascending) = (KeyRange::ALL, Direction::Ascending);
         let gone = system::GONE_COMPUTES.list(&mut source, NamespaceId::SYSTEM, all, ascending, limit)?;
         gone.into_iter().map(|(key, Marker {})| endpoint_id(&key)).collect()
@@ -203,7 +203,7 @@ impl Catalog {
 
     /// All endpoints whose computes are to run.
     pub fn computes_active(&self) -> Result<Vec<Endpoint>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let ids = system::ENDPOINT_IDS.all(&mut source, NamespaceId::SYSTEM, b"")?;
         let mut active = Vec::new();
         for (key, place) in ids {
@@ -215,7 +215,7 @@ impl Catalog {
 
     /// An endpoint by its id alone; nothing where there is none.
     pub fn compute_endpoint(&self, endpoint: &EndpointId) -> Result<Option<Endpoint>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let place = system::ENDPOINT_IDS.get(&mut source, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
         let Some(place) = place else { return Ok(None) };
         load_endpoint(&mut source, &place.project, &place.branch, endpoint)
@@ -257,7 +257,7 @@ impl Catalog {
     /// The port of an endpoint's compute, which it gets now where it has none; nothing where the catalog has no ports
     /// to give, or none left, or no such endpoint.
     pub fn compute_port(&self, endpoint: &EndpointId) -> Result<Option<u16>> {
-        match port(&mut self.engine().snapshot()?, endpoint)? {
+        match port(&mut self.snapshot()?, endpoint)? {
             Some(port) => Ok(Some(port)),
             None => self.commit(|tx| {
                 let is_there =

@@ -5,7 +5,7 @@ use offshoot_engine::{BranchId as EngineBranch, Transaction};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    catalog::{Caller, Catalog, FoundBranch, now},
+    catalog::{Caller, Catalog, FoundBranch, not_at_once, now},
     codec::{DatabaseRecord, OwnedRecord},
     error::{Error, Result},
     id::{BranchId, ProjectId},
@@ -73,7 +73,9 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`].
     pub fn database_list(&self, caller: &Caller, project: &ProjectId, branch: &BranchId) -> Result<Vec<Database>> {
-        Ok(self.database_list_up_to(caller, project, branch, usize::MAX)?.unwrap_or_default())
+        let listed = self.database_list_up_to(caller, project, branch, self.list_limit())?;
+        // All of them are few enough, unless it has to be quick.
+        listed.ok_or_else(not_at_once)
     }
 
     /// The databases of a branch, in order of creation; none where it has more than `most`, which is found out without
@@ -89,7 +91,7 @@ impl Catalog {
         branch: &BranchId,
         most: usize,
     ) -> Result<Option<Vec<Database>>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         let mut records = entries::DATABASES.list(&mut source, branch.engine, b"", most.saturating_add(1))?;
         if records.len() > most {
@@ -116,7 +118,7 @@ impl Catalog {
         branch: &BranchId,
         name: &DatabaseName,
     ) -> Result<Database> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         Ok(Database::from_record(&branch.id, name.clone(), require(&mut source, &branch, name)?))
     }

@@ -146,7 +146,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`].
     pub fn endpoint_list(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<Endpoint>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
         of_project(&mut source, &project)
     }
@@ -162,7 +162,7 @@ impl Catalog {
         project: &ProjectId,
         branch: &BranchId,
     ) -> Result<Vec<Endpoint>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (project, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         of_branch(&mut source, &project, &branch.id)
     }
@@ -173,7 +173,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`], [`Error::EndpointNotFound`].
     pub fn endpoint_get(&self, caller: &Caller, project: &ProjectId, id: &EndpointId) -> Result<Endpoint> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
         let found = FoundEndpoint::find(&mut source, &project, id)?;
         Ok(found.endpoint(&project))

@@ -395,6 +395,11 @@ pub enum Kind {
 }
 
 impl Error {
+    /// Whether a catalog that must [not wait](crate::Catalog::at_once) refused what takes a while.
+    pub fn is_not_at_once(&self) -> bool {
+        matches!(self, Self::Engine(offshoot_engine::Error::Store(StoreError::NotInMemory)))
+    }
+
     /// What the error means to whoever asked.
     pub fn kind(&self) -> Kind {
         match self {

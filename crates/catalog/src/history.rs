@@ -115,7 +115,7 @@ impl Catalog {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<BranchVersion>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (project, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         let after = after.map(lsn_of).transpose()?;
         let from_there = match (order, after) {
@@ -155,7 +155,7 @@ impl Catalog {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<RoleRevision>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (project, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         let key = entries::ROLES.key(name.as_str().as_bytes());
         // One more than asked for, to tell what the last one changed, and whether there are more.
@@ -188,8 +188,8 @@ impl Catalog {
     /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`], [`Error::LsnOutsideHistory`],
     /// [`Error::TimeOutsideHistory`].
     pub fn branch_lsn(&self, caller: &Caller, project: &ProjectId, branch: &BranchId, point: Point) -> Result<Lsn> {
-        let (_, branch) = FoundBranch::find(&mut self.engine().snapshot()?, caller, project, branch)?;
-        let version = self.engine().version(branch.engine, point);
+        let (_, branch) = FoundBranch::find(&mut self.snapshot()?, caller, project, branch)?;
+        let version = self.version(branch.engine, point);
         Ok(version.map_err(|error| outside(&branch.id, error))?.lsn())
     }
 
@@ -206,12 +206,12 @@ impl Catalog {
         older: (&BranchId, Point),
         newer: (&BranchId, Point),
     ) -> Result<Changes> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
         let found = [project.branch(&mut source, older.0)?, project.branch(&mut source, newer.0)?];
         drop(source);
         let version = |branch: &FoundBranch, point| {
-            self.engine().version(branch.engine, point).map_err(|error| outside(&branch.id, error))
+            self.version(branch.engine, point).map_err(|error| outside(&branch.id, error))
         };
         let (before, after) = (version(&found[0], older.1)?, version(&found[1], newer.1)?);
         Changes::of(before.diff(&after, KeyRange::ALL))

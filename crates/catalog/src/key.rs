@@ -129,7 +129,7 @@ impl Catalog {
     ///
     /// [`Error::Unauthorized`] for a secret that is no key, or no longer.
     pub fn authenticate_from(&self, secret: &str, address: Option<&str>) -> Result<Caller> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         // Keys are found by their hash, so how long a search takes tells nothing of the secrets that exist.
         let record = system::KEYS.get(&mut source, NamespaceId::SYSTEM, &hash(secret))?;
         let record = record.ok_or(Error::Unauthorized)?;
@@ -141,7 +141,7 @@ impl Catalog {
 
     /// The caller's API keys, in order of creation.
     pub fn key_list(&self, caller: &Caller) -> Result<Vec<ApiKey>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let places = system::ACCOUNT_KEYS.all(&mut source, NamespaceId::SYSTEM, &caller.account.get().to_be_bytes())?;
         let key = |(place, found): (Bytes, KeyHashRecord)| {
             let record = key_at(&mut source, &place, &found)?;

@@ -160,7 +160,7 @@ impl Catalog {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<Operation>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
         let mut range = KeyRange::ALL;
         if let Some(cursor) = after {
@@ -183,7 +183,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`], [`Error::OperationNotFound`].
     pub fn operation_get(&self, caller: &Caller, project: &ProjectId, id: OperationId) -> Result<Operation> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
         let record = project::OPERATIONS.get(&mut source, project.namespace(), id.as_bytes())?;
         let record = record.ok_or_else(|| Error::OperationNotFound { id: id.to_string() })?;

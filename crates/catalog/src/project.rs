@@ -17,7 +17,6 @@ use crate::{
     name::{BranchName, DatabaseName, ProjectName, RoleName},
     operation::{self, Operation, OperationAction},
     page::Page,
-    password::NewPassword,
     role::{self, Role, RoleWithPassword},
     snapshot,
     stored_password::KeptPassword,
@@ -195,7 +194,7 @@ impl Catalog {
         new.check()?;
         let pg_version = self.pg_version(new.pg_version)?;
         let store_passwords = self.store_passwords(new.store_passwords)?;
-        let password = NewPassword::draw(self.entropy())?;
+        let password = self.draw_password()?;
         let subject = new.name.as_ref().map_or("", ProjectName::as_str);
         let mut created = self.commit_as(caller, "project_create", subject, |tx| {
             let account = Account::find(tx, caller.account)?;
@@ -233,7 +232,7 @@ impl Catalog {
     ///
     /// [`Error::CursorInvalid`].
     pub fn project_list(&self, caller: &Caller, query: ProjectQuery) -> Result<Page<Project>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let account = caller.account.get();
         let mut range = KeyRange::prefix(&account.to_be_bytes());
         if let Some(cursor) = query.after {
@@ -276,7 +275,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`].
     pub fn project_get(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
-        Ok(FoundProject::find(&mut self.engine().snapshot()?, caller, id)?.into())
+        Ok(FoundProject::find(&mut self.snapshot()?, caller, id)?.into())
     }
 
     /// Changes a project.

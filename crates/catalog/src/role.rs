@@ -101,7 +101,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`], [`Error::RoleNotFound`].
     pub fn role_get(&self, caller: &Caller, project: &ProjectId, branch: &BranchId, name: &RoleName) -> Result<Role> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         Ok(Role::from_record(&branch.id, name.clone(), require(&mut source, &branch, name)?))
     }
@@ -176,7 +176,7 @@ impl Catalog {
         branch: &BranchId,
         name: &RoleName,
     ) -> Result<RoleChanged> {
-        let new = NewPassword::draw(self.entropy())?;
+        let new = self.draw_password()?;
         let (role, operations) = self.commit_as(caller, "role_reset_password", name.as_str(), |tx| {
             let (project, branch) = FoundBranch::find(tx, caller, project, branch)?;
             let record = require(tx, &branch, name)?;
@@ -195,7 +195,7 @@ impl Catalog {
 
     fn password_for(&self, login: RoleLogin) -> Result<Option<NewPassword>> {
         match login {
-            RoleLogin::Password => Ok(Some(NewPassword::draw(self.entropy())?)),
+            RoleLogin::Password => self.draw_password().map(Some),
             RoleLogin::NoLogin => Ok(None),
         }
     }

@@ -11,7 +11,7 @@ use thiserror::Error;
 const ITERATIONS: u32 = 4096;
 const MECHANISM: &str = "SCRAM-SHA-256";
 
-pub(crate) const SALT_BYTES: usize = 16;
+const SALT_BYTES: usize = 16;
 
 /// What is kept of a password, in PostgreSQL's text form (`SCRAM-SHA-256$4096:<salt>$<stored key>:<server key>`).
 ///
@@ -21,8 +21,9 @@ pub(crate) const SALT_BYTES: usize = 16;
 pub struct ScramVerifier(String);
 
 impl ScramVerifier {
-    /// Computes the verifier of a password of ASCII characters, which takes about half a millisecond.
-    pub(crate) fn compute(password: &SecretString, salt: [u8; SALT_BYTES]) -> Self {
+    /// Computes the verifier of a password of ASCII characters, with a salt that nobody could foretell, which takes about half a
+    /// millisecond.
+    pub fn compute(password: &SecretString, salt: [u8; SALT_BYTES]) -> Self {
         let password = password.expose_secret().as_bytes();
         let salted = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, &salt, ITERATIONS);
         let stored_key = Sha256::digest(hmac(&salted, b"Client Key"));

@@ -126,7 +126,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`].
     pub fn snapshot_list(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<Snapshot>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
         let mut records = of_project(&mut source, &project)?;
         records.sort_by_key(|(_, record)| (record.created_at, record.number));
@@ -139,7 +139,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`], [`Error::SnapshotNotFound`].
     pub fn snapshot_get(&self, caller: &Caller, project: &ProjectId, id: &SnapshotId) -> Result<Snapshot> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
         Ok(Snapshot::from_record(id.clone(), &project.id, find(&mut source, &project, id)?))
     }

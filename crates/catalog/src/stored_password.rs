@@ -49,7 +49,7 @@ impl Catalog {
         branch: &BranchId,
         name: &RoleName,
     ) -> Result<SecretString> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (project, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         let record = role::require(&mut source, &branch, name)?;
         self.reveal(&mut source, &project, name, &record)
@@ -68,7 +68,7 @@ impl Catalog {
         branch: &BranchId,
         most: usize,
     ) -> Result<Option<Vec<RoleWithPassword>>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (project, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         let Some(records) = self.role_records(&mut source, &branch, most)? else { return Ok(None) };
         let mut roles = Vec::with_capacity(records.len());
@@ -90,7 +90,7 @@ impl Catalog {
 
     /// The password keys that something in the catalog is sealed under, and that aren't there.
     pub fn password_keys_missing(&self) -> Result<Vec<PasswordKeyId>> {
-        let used = system::PASSWORD_KEYS.all(&mut self.engine().snapshot()?, NamespaceId::SYSTEM, b"")?;
+        let used = system::PASSWORD_KEYS.all(&mut self.snapshot()?, NamespaceId::SYSTEM, b"")?;
         let keys = self.password_keys();
         let ids = used.into_iter().map(|(key, _)| password_key_id(&key)).collect::<Result<Vec<_>>>()?;
         Ok(ids.into_iter().filter(|id| keys.get(*id).is_none()).collect())
@@ -112,7 +112,7 @@ impl Catalog {
         let (mut rotated, mut missing) = (PasswordKeysRotated::default(), BTreeSet::new());
         let mut range = KeyRange::ALL;
         loop {
-            let mut source = self.engine().snapshot()?;
+            let mut source = self.snapshot()?;
             let page =
                 system::PROJECTS.list(&mut source, NamespaceId::SYSTEM, range.clone(), Direction::Ascending, 256)?;
             drop(source);

@@ -77,6 +77,8 @@ pub struct Engine {
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) nodes: Arc<Nodes>,
+    /// The nodes that are in memory, for those who must not wait for others.
+    pub(crate) nodes_in_memory: Arc<Nodes>,
     pub(crate) versions: Versions,
     pub(crate) ids: Ids,
     pub(crate) instants: Instants,
@@ -101,9 +103,11 @@ impl Engine {
         prepare(store.as_ref(), &instants)?;
         // A version is small beside its nodes.
         let version_bytes = options.cache_bytes / 8;
+        let nodes = Nodes::new(Arc::clone(&store), options.cache_bytes - version_bytes);
         Ok(Self {
             inner: Arc::new(Inner {
-                nodes: Arc::new(Nodes::new(Arc::clone(&store), options.cache_bytes - version_bytes)),
+                nodes_in_memory: Arc::new(nodes.in_memory()),
+                nodes: Arc::new(nodes),
                 versions: Versions::new(Arc::clone(&store), version_bytes),
                 ids: Ids::new(Arc::clone(&store)),
                 instants,
@@ -128,7 +132,22 @@ impl Engine {
     /// [`Error::Store`].
     pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
         let reader = self.inner.readers.enter();
-        Ok(Snapshot::new(&self.inner, reader, self.inner.store.snapshot(View::Durable)?))
+        Ok(Snapshot::new(&self.inner, reader, self.inner.store.snapshot(View::Durable)?, &self.inner.nodes))
+    }
+
+    /// The same for those who must not wait for the disk, such as the thread of an event loop: records and heads of branches, and what is read of
+    /// these, come from memory, or are refused with [`StoreError::NotInMemory`]. Ask [`Engine::snapshot`] then, where waiting is allowed; what it
+    /// reads stays in memory for a while.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`], also where the store can't tell what it has in memory.
+    ///
+    /// [`StoreError::NotInMemory`]: crate::storage::StoreError::NotInMemory
+    pub fn snapshot_in_memory(&self) -> Result<Snapshot<'_>, Error> {
+        let reader = self.inner.readers.enter();
+        let store = self.inner.store.snapshot_in_memory()?;
+        Ok(Snapshot::new(&self.inner, reader, store, &self.inner.nodes_in_memory))
     }
 
     /// The newest durable version of a branch.

@@ -143,10 +143,9 @@ impl Snapshot<'_> {
     ///
     /// [`Error::Corrupt`], [`Error::Store`].
     pub fn pinned(&self, namespace: NamespaceId, name: &[u8]) -> Result<Option<Version>, Error> {
-        let (inner, store) = self.parts();
         let key = key::pin(namespace, name);
-        let Some(value) = branch::Read::get(store, &key)? else { return Ok(None) };
-        inner.readable(store, namespace, decode(&key, &value)?).map(Some)
+        let Some(value) = branch::Read::get(self.parts().1, &key)? else { return Ok(None) };
+        self.open(namespace, decode(&key, &value)?).map(Some)
     }
 
     /// Up to `limit` pins whose names lie in `range`.

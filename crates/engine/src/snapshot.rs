@@ -1,14 +1,18 @@
 //! Consistent reads over everything.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{
     BranchId, BranchInfo, NamespaceId, Table, Version, branch,
-    codec::{self, envelope, key},
+    codec::{self, envelope, key, record},
     engine::Inner,
     error::Error,
     readers::Reader,
     store::{self, Direction, KeyRange},
+    tree::Nodes,
+    version::VersionData,
 };
 
 /// The durable state of all branches and records at one moment; see [`Engine::snapshot`](crate::Engine::snapshot).
@@ -18,11 +22,17 @@ pub struct Snapshot<'a> {
     inner: &'a Inner,
     store: Box<dyn store::Snapshot + 'a>,
     _reader: Reader<'a>,
+    nodes: &'a Arc<Nodes>,
 }
 
 impl<'a> Snapshot<'a> {
-    pub(crate) fn new(inner: &'a Inner, reader: Reader<'a>, store: Box<dyn store::Snapshot + 'a>) -> Self {
-        Self { inner, store, _reader: reader }
+    pub(crate) fn new(
+        inner: &'a Inner,
+        reader: Reader<'a>,
+        store: Box<dyn store::Snapshot + 'a>,
+        nodes: &'a Arc<Nodes>,
+    ) -> Self {
+        Self { inner, store, _reader: reader, nodes }
     }
 
     /// The engine, and the state of its store.
@@ -79,7 +89,18 @@ impl<'a> Snapshot<'a> {
     /// [`Error::BranchNotFound`], [`Error::Corrupt`], [`Error::Store`].
     pub fn head(&self, branch: BranchId) -> Result<Version, Error> {
         let found = branch::require(self.store.as_ref(), branch)?;
-        self.inner.readable(self.store.as_ref(), branch.namespace(), found.head)
+        self.open(branch.namespace(), found.head)
+    }
+
+    /// Opens the version that `reference` means, which was found in this snapshot.
+    pub(crate) fn open(&self, namespace: NamespaceId, reference: record::VersionRef) -> Result<Version, Error> {
+        let data = self.inner.versions.load(self.store.as_ref(), namespace, reference)?;
+        Ok(self.version(namespace, data))
+    }
+
+    /// A version whose nodes come from where this snapshot may look for them.
+    pub(crate) fn version(&self, namespace: NamespaceId, data: Arc<VersionData>) -> Version {
+        Version::new(Arc::clone(self.nodes), namespace, data)
     }
 
     /// A record's value.

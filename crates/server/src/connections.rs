@@ -13,20 +13,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 /// How long the head of a request may take to arrive, and how long a connection may be idle between two.
-pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long to wait where a connection cannot be accepted: most likely there are too many already.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Serves connections as [`serve`](crate::serve()) does, until `stopped`, and then until the requests that have begun are answered.
+///
+/// Requests carry the client's address, as [`ConnectInfo`].
+pub async fn serve_connections(listener: TcpListener, app: Router, stopped: impl Future<Output = ()>) {
+    serve(listener, app, HEAD_TIMEOUT, stopped).await;
+}
+
 /// Serves connections until `stopped`, and then until the requests that have begun are answered.
 ///
 /// Requests carry the client's address, as [`ConnectInfo`].
-pub(crate) async fn serve(
-    listener: TcpListener,
-    app: Router,
-    head_timeout: Duration,
-    stopped: impl Future<Output = ()>,
-) {
+async fn serve(listener: TcpListener, app: Router, head_timeout: Duration, stopped: impl Future<Output = ()>) {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(head_timeout);
     let open = GracefulShutdown::new();

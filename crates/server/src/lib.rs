@@ -25,6 +25,7 @@ pub use args::{
     StoreKind, SystemRoles,
 };
 pub use commands::run;
+pub use connections::serve_connections;
 pub use control::ControlError;
 pub use error::{Error, report};
 pub use serve::serve;

@@ -3,7 +3,7 @@
 use crate::{
     Error, ServeOptions, StoreKind, SystemRoles,
     compute::Computes,
-    connections::{self, HEAD_TIMEOUT},
+    connections::serve_connections,
     control::{self, Admin, Control},
     first_key,
     housekeeping::Housekeeping,
@@ -152,7 +152,7 @@ async fn serve_until_signal(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut servers = JoinSet::new();
-    let api = connections::serve(listener, app, HEAD_TIMEOUT, until_stopped());
+    let api = serve_connections(listener, app, until_stopped());
     servers.spawn(async {
         api.await;
         Ok(())

@@ -5,6 +5,7 @@
 mod commits;
 mod computes;
 mod forks;
+mod http;
 mod journal;
 mod million;
 mod reads;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             ("journal", journal::journal),
             ("sustained", sustained::sustained),
             ("million", million::million),
+            ("http", http::http),
             ("computes", computes::computes),
         ],
     )

@@ -61,11 +61,11 @@ function fill(details, operation, schemas) {
       element("td", `${parameter.in}${parameter.required ? ", required" : ""}`),
       element("td", outline(parameter.schema, schemas)),
       element("td", parameter.description));
-    details.append(element("h4", "Parameters"), element("table", "", ...operation.parameters.map(row)));
+    details.append(element("h3", "Parameters"), element("table", "", ...operation.parameters.map(row)));
   }
-  if (operation.requestBody) details.append(element("h4", "Body"), bodyOf(operation.requestBody, schemas));
+  if (operation.requestBody) details.append(element("h3", "Body"), bodyOf(operation.requestBody, schemas));
   for (const [status, response] of Object.entries(operation.responses)) {
-    details.append(element("h4", `${status}: ${response.description}`), bodyOf(response, schemas));
+    details.append(element("h3", `${status}: ${response.description}`), bodyOf(response, schemas));
   }
 }
 

@@ -7,7 +7,7 @@ use axum::{
 };
 use offshoot_api::{ApiOptions, router, testing::Document};
 use offshoot_catalog::{Caller, Catalog, ComputeState, Options, OsEntropy, Outcome, PasswordKeys};
-use offshoot_engine::{Engine, MemoryStore};
+use offshoot_engine::{Engine, MemoryStore, storage::Store};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::{error::Error, sync::LazyLock};
@@ -39,7 +39,12 @@ impl App {
     }
 
     pub(crate) fn with(api: ApiOptions, options: Options) -> Result<App, Box<dyn Error>> {
-        let engine = Engine::open(MemoryStore::new(), offshoot_engine::Options::default())?;
+        App::over(MemoryStore::new(), api, options)
+    }
+
+    /// Over a store of the test's own.
+    pub(crate) fn over(store: impl Store, api: ApiOptions, options: Options) -> Result<App, Box<dyn Error>> {
+        let engine = Engine::open(store, offshoot_engine::Options::default())?;
         let catalog = Catalog::open(engine, options)?;
         let app = App { router: router(catalog.clone(), api), catalog };
         app.add_account("casey", KEY)?;

@@ -10,6 +10,8 @@ mod endpoints;
 mod history;
 mod isolation;
 mod lists;
+mod load;
 mod many_roles;
 mod requests;
 mod snapshots;
+mod stalls;

@@ -116,7 +116,7 @@ impl Catalog {
         project: &ProjectId,
         branch: &BranchId,
     ) -> Result<Option<Annotation>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (project, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         let key = branch.id.as_str().as_bytes();
         Ok(project::ANNOTATIONS.get(&mut source, project.namespace(), key)?.map(Annotation::from))
@@ -128,7 +128,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`].
     pub fn branch_annotation_list(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<(BranchId, Annotation)>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
         let records = project::ANNOTATIONS.all(&mut source, project.namespace(), b"")?;
         let annotation = |(key, record): (bytes::Bytes, AnnotationRecord)| {

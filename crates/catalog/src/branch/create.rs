@@ -120,16 +120,16 @@ impl Catalog {
     /// As many new passwords as a child of the parent will need, drawn before the transaction, which they would make
     /// long.
     fn draw_for_roles(&self, caller: &Caller, project: &ProjectId, new: &NewBranch) -> Result<Vec<NewPassword>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
         let parent = project.branch(&mut source, new.parent.as_ref().unwrap_or(&project.record.default_branch))?;
         drop(source);
         if !parent.record.protected {
             return Ok(Vec::new());
         }
-        let version = self.engine().version(parent.engine, new.point).map_err(|error| outside(&parent.id, error))?;
+        let version = self.version(parent.engine, new.point).map_err(|error| outside(&parent.id, error))?;
         let count = role::with_passwords_of(&version)?.len();
-        (0..count).map(|_| Ok(NewPassword::draw(self.entropy())?)).collect()
+        (0..count).map(|_| self.draw_password()).collect()
     }
 }
 

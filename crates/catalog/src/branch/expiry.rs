@@ -34,7 +34,7 @@ impl Catalog {
     /// Those of the engine; whatever goes was not refused when it was asked for, and is not refused now.
     pub fn expire(&self, limit: usize) -> Result<Expired> {
         let mut expired = Expired::default();
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let branches = first(&mut source, &system::BRANCH_EXPIRIES, limit)?;
         let snapshots = first(&mut source, &system::SNAPSHOT_EXPIRIES, limit)?;
         drop(source);

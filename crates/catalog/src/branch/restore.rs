@@ -119,7 +119,7 @@ impl Catalog {
         branch: &BranchId,
         restore: &NewRestore,
     ) -> Result<Vec<NewPassword>> {
-        let mut reads = self.engine().snapshot()?;
+        let mut reads = self.snapshot()?;
         let (project, target) = FoundBranch::find(&mut reads, caller, project, branch)?;
         let source = project.branch(&mut reads, &restore.source)?;
         if !source.record.protected {
@@ -128,11 +128,10 @@ impl Catalog {
         let has: HashSet<_> =
             role::with_passwords(&mut reads, target.engine)?.into_iter().map(|(name, _)| name).collect();
         drop(reads);
-        let version =
-            self.engine().version(source.engine, restore.point).map_err(|error| outside(&source.id, error))?;
+        let version = self.version(source.engine, restore.point).map_err(|error| outside(&source.id, error))?;
         let comes = role::with_passwords_of(&version)?;
         let new = comes.iter().filter(|name| !has.contains(name));
-        new.map(|_| Ok(NewPassword::draw(self.entropy())?)).collect()
+        new.map(|_| self.draw_password()).collect()
     }
 
     /// Lets what a branch is now live on as another branch, with its children.
@@ -194,7 +193,7 @@ impl Catalog {
                     let new = match drawn.next() {
                         Some(new) => new,
                         None => {
-                            more = NewPassword::draw(self.entropy())?;
+                            more = self.draw_password()?;
                             &more
                         }
                     };

@@ -21,7 +21,7 @@ impl Catalog {
         let mut pruned = 0;
         let mut range = KeyRange::ALL;
         loop {
-            let mut source = self.engine().snapshot()?;
+            let mut source = self.snapshot()?;
             let ascending = Direction::Ascending;
             let page = system::PROJECTS.list(&mut source, NamespaceId::SYSTEM, range.clone(), ascending, BATCH)?;
             drop(source);
@@ -40,7 +40,7 @@ impl Catalog {
         let mut pruned = 0;
         let mut range = KeyRange::ALL;
         loop {
-            let mut source = self.engine().snapshot()?;
+            let mut source = self.snapshot()?;
             let page = project::OPERATIONS.list(&mut source, namespace, range.clone(), Direction::Ascending, BATCH)?;
             drop(source);
             let mut is_last = page.len() < BATCH;

@@ -151,7 +151,7 @@ impl Catalog {
     /// time besides. They are due until [`Catalog::operations_finish`] says what became of them, also after a restart,
     /// so doing one twice has to be harmless.
     pub fn operations_due(&self, limit: usize) -> Result<Vec<DueOperation>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let mut queue = Queue::default();
         let mut due = Vec::new();
         let mut range = KeyRange::ALL;
@@ -183,7 +183,7 @@ impl Catalog {
     /// executor that does nothing for any of them can finish them together in this order, for each gets its turn when
     /// those before it are finished.
     pub fn operations_open(&self, limit: usize) -> Result<Vec<DueOperation>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let open = system::OPEN_OPERATIONS.list(
             &mut source,
             NamespaceId::SYSTEM,

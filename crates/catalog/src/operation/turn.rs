@@ -31,7 +31,7 @@ impl Catalog {
     pub fn operation_turn(&self, due: &DueOperation) -> Result<Turn> {
         let operation = &due.operation;
         let (Some(branch), Some(endpoint)) = (&operation.branch, &operation.endpoint) else { return Ok(Turn::Do) };
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let found = system::PROJECTS.get(&mut source, NamespaceId::SYSTEM, due.project.as_str().as_bytes())?;
         let Some(found) = found else { return Ok(Turn::Cancel) };
         let namespace = NamespaceId::new(found.namespace);

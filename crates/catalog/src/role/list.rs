@@ -2,7 +2,7 @@
 
 use super::{Role, parse_name, require};
 use crate::{
-    catalog::{Caller, Catalog, FoundBranch},
+    catalog::{Caller, Catalog, FoundBranch, not_at_once},
     codec::RoleRecord,
     error::{Error, Result},
     id::{BranchId, ProjectId},
@@ -64,7 +64,9 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`].
     pub fn role_list(&self, caller: &Caller, project: &ProjectId, branch: &BranchId) -> Result<Vec<Role>> {
-        Ok(self.role_list_up_to(caller, project, branch, usize::MAX)?.unwrap_or_default())
+        let listed = self.role_list_up_to(caller, project, branch, self.list_limit())?;
+        // All of them are few enough, unless it has to be quick.
+        listed.ok_or_else(not_at_once)
     }
 
     /// The roles of a branch, in order of creation; none where it has more than `most`, which is found out without
@@ -80,7 +82,7 @@ impl Catalog {
         branch: &BranchId,
         most: usize,
     ) -> Result<Option<Vec<Role>>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         let Some(records) = self.role_records(&mut source, &branch, most)? else { return Ok(None) };
         let role = |(name, record)| Role::from_record(&branch.id, name, record);
@@ -100,6 +102,7 @@ impl Catalog {
         search: &RoleSearch,
         limit: usize,
     ) -> Result<RolePage> {
+        self.check_may_wait()?;
         let after = search.after.as_deref().map(Place::parse).transpose()?;
         let text = search.text.as_deref().map(str::to_lowercase);
         let fits = |name: &str| text.as_ref().is_none_or(|text| name.to_lowercase().contains(text));

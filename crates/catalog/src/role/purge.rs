@@ -30,7 +30,8 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`]; [`Error::Engine`], after which some versions may have the old passwords still: purge again.
     pub fn role_purge(&self, caller: &Caller, project: &ProjectId, name: &RoleName) -> Result<RolePurged> {
-        let project = FoundProject::find(&mut self.engine().snapshot()?, caller, project)?;
+        self.check_may_wait()?;
+        let project = FoundProject::find(&mut self.snapshot()?, caller, project)?;
         // One instant for all, so that purging again finds nothing to change.
         let since = project.record.created_at;
         let without_password = RoleRecord {

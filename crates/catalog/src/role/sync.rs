@@ -96,7 +96,7 @@ impl Catalog {
         project: &ProjectId,
         operation: OperationId,
     ) -> Result<Option<RolesTaken>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let project = FoundProject::find(&mut source, caller, project)?;
         let record = project::ROLE_SYNCS.get(&mut source, project.namespace(), operation.as_bytes())?;
         Ok(record.map(RolesTaken::from))
@@ -127,7 +127,7 @@ impl Catalog {
     }
 
     fn project_owner(&self, project: &ProjectId) -> Result<Option<crate::id::AccountId>> {
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let record = system::PROJECTS.get(&mut source, NamespaceId::SYSTEM, project.as_str().as_bytes())?;
         Ok(record.map(|record| record.account))
     }

@@ -154,7 +154,7 @@ impl Catalog {
         project: &ProjectId,
         snapshot: &SnapshotId,
     ) -> Result<Vec<NewPassword>> {
-        let mut reads = self.engine().snapshot()?;
+        let mut reads = self.snapshot()?;
         let project = FoundProject::find(&mut reads, caller, project)?;
         let kept = find(&mut reads, &project, snapshot)?;
         let is_protected = project.branch(&mut reads, &kept.source).is_ok_and(|source| source.record.protected);
@@ -163,7 +163,7 @@ impl Catalog {
         }
         let count = role::with_passwords(&mut reads, engine_branch(&project, &kept))?.len();
         drop(reads);
-        (0..count).map(|_| Ok(NewPassword::draw(self.entropy())?)).collect()
+        (0..count).map(|_| self.draw_password()).collect()
     }
 
     fn swap(

@@ -35,6 +35,26 @@ fn refusals_change_nothing() -> TestResult {
 }
 
 #[test]
+fn only_what_takes_no_time_is_answered_at_once() -> TestResult {
+    let world = World::new()?;
+    let (caller, project, main) = (&world.caller, &world.project, &world.main);
+    let at_once = world.catalog.at_once();
+    assert_eq!(at_once.role_list(caller, project, main)?, world.roles(main)?);
+    let created = at_once.role_create(caller, project, main, "sally".parse()?, RoleLogin::Password);
+    assert!(created.is_err_and(|error| error.is_not_at_once()));
+    assert!(at_once.branch_lsn(caller, project, main, Point::Head).is_err_and(|error| error.is_not_at_once()));
+
+    for number in world.roles(main)?.len()..=100 {
+        let name = format!("role_{number}").parse()?;
+        assert!(at_once.role_list(caller, project, main).is_ok());
+        world.catalog.role_create(caller, project, main, name, RoleLogin::NoLogin)?;
+    }
+    assert!(at_once.role_list(caller, project, main).is_err_and(|error| error.is_not_at_once()));
+    assert_eq!(world.roles(main)?.len(), 101);
+    Ok(())
+}
+
+#[test]
 fn a_name_of_63_bytes_or_of_strange_characters_is_fine() -> TestResult {
     let world = World::new()?;
     for name in ["x".repeat(63), "é".repeat(31), "we ird/ro%le\"".into(), "Sally".into(), "sally".into(), " ".into()] {

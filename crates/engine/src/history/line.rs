@@ -79,7 +79,7 @@ impl<'a> Line<'a> {
         let own = store.range(&range, direction).map(|entry| {
             let (key, value) = entry?;
             let version = inner.versions.take(self.branch, &key, &value)?;
-            Ok(inner.version(self.branch.namespace(), version))
+            Ok(self.snapshot.version(self.branch.namespace(), version))
         });
         let origin = match self.end {
             End::Fork(version) if self.has_origin && (first.get()..=last.get()).contains(&version.lsn) => Some(version),
@@ -93,8 +93,7 @@ impl<'a> Line<'a> {
     }
 
     fn open(&self, version: record::VersionRef) -> Result<Version, Error> {
-        let ((inner, store), namespace) = (self.snapshot.parts(), self.branch.namespace());
-        inner.readable(store, namespace, version)
+        self.snapshot.open(self.branch.namespace(), version)
     }
 
     fn newest(&self, until: Lsn) -> Result<Option<Version>, Error> {

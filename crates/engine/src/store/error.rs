@@ -89,6 +89,9 @@ pub enum StoreError {
         /// The format that this release reads and writes.
         known: u32,
     },
+    /// A read that must not wait needs what is not in memory.
+    #[error("what is asked for is not in memory; ask in a way that may wait for the disk")]
+    NotInMemory,
     /// A store across a network gave no answer: the commit may or may not have been applied.
     #[error("the store did not say whether the commit was applied; read back what it wrote before trying again")]
     OutcomeUnknown,

@@ -27,6 +27,8 @@ struct Inner {
 struct Map(RwLock<BTreeMap<Bytes, Bytes>>);
 
 impl Base for Map {
+    const IS_MEMORY: bool = true;
+
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         Ok(self.0.read().get(key).cloned())
     }
@@ -117,6 +119,10 @@ impl Store for MemoryStore {
 
     fn snapshot(&self, view: View) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         Ok(Box::new(self.0.overlay.snapshot(view)?))
+    }
+
+    fn snapshot_in_memory(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        Ok(Box::new(self.0.overlay.snapshot_in_memory()))
     }
 
     fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {

@@ -260,6 +260,16 @@ pub trait Store: Send + Sync + 'static {
     /// overwritten since, so it should be short-lived.
     fn snapshot(&self, view: View) -> Result<Box<dyn Snapshot + '_>, StoreError>;
 
+    /// A snapshot of what is durable for those who must not wait: it answers from memory, or with [`StoreError::NotInMemory`]. A store that has
+    /// nothing in memory, or doesn't know, gives none, which is what this does unless a store does better.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotInMemory`].
+    fn snapshot_in_memory(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        Err(StoreError::NotInMemory)
+    }
+
     /// Decides whether `commit` is accepted, against everything accepted before it, and orders it after that.
     ///
     /// A commit without writes is a barrier: its ticket is durable when everything accepted before it is. A condition older than what the

@@ -16,6 +16,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).snapshot(view)
     }
 
+    fn snapshot_in_memory(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        (**self).snapshot_in_memory()
+    }
+
     fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
         (**self).submit(commit)
     }

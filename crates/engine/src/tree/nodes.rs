@@ -9,7 +9,7 @@ use crate::{
     NamespaceId,
     codec::{envelope, key},
     error::Error,
-    store::{Store, immutable},
+    store::{Store, StoreError, immutable},
 };
 
 #[derive(Clone)]
@@ -28,15 +28,21 @@ impl Weighter<u64, Cached> for ByMemory {
 }
 
 pub(crate) struct Nodes {
-    store: Arc<dyn Store>,
-    cache: Cache<u64, Cached, ByMemory>,
+    /// None for those who must not wait for it.
+    store: Option<Arc<dyn Store>>,
+    cache: Arc<Cache<u64, Cached, ByMemory>>,
 }
 
 impl Nodes {
     pub(crate) fn new(store: Arc<dyn Store>, cache_bytes: u64) -> Self {
         // The cache sizes its tables by a guess at how many nodes it will hold.
         let nodes = usize::try_from(cache_bytes / 4096).unwrap_or(usize::MAX).clamp(64, 1 << 22);
-        Self { store, cache: Cache::with_weighter(nodes, cache_bytes, ByMemory) }
+        Self { store: Some(store), cache: Arc::new(Cache::with_weighter(nodes, cache_bytes, ByMemory)) }
+    }
+
+    /// The same cache without the store: what is not there is refused with [`StoreError::NotInMemory`].
+    pub(crate) fn in_memory(&self) -> Self {
+        Self { store: None, cache: Arc::clone(&self.cache) }
     }
 
     pub(crate) fn load(&self, namespace: NamespaceId, child: Child) -> Result<Arc<Node>, Error> {
@@ -66,7 +72,8 @@ impl Nodes {
 
     fn read(&self, namespace: NamespaceId, child: Child) -> Result<Option<Arc<Node>>, Error> {
         let key = key::node(namespace, child.id);
-        let Some(value) = immutable(self.store.as_ref(), &key)? else { return Ok(None) };
+        let store = self.store.as_ref().ok_or(StoreError::NotInMemory)?;
+        let Some(value) = immutable(store.as_ref(), &key)? else { return Ok(None) };
         let (payload, checksum) = envelope::open(&key, &value)?;
         if checksum != child.checksum {
             return Err(Error::corrupt(&key, "node is not the one that its parent refers to"));

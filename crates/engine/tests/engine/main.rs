@@ -8,6 +8,7 @@ mod collect;
 mod crash;
 mod damage;
 mod feed;
+mod in_memory;
 mod isolation;
 mod model;
 mod pins;

@@ -239,6 +239,10 @@ impl<H: IndexHome> Store for JournaledStore<H> {
         Ok(Box::new(self.shared.overlay().snapshot(view)?))
     }
 
+    fn snapshot_in_memory(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        Ok(Box::new(self.shared.overlay().snapshot_in_memory()))
+    }
+
     fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
         self.shared.submit(commit)
     }

@@ -54,6 +54,9 @@ pub(crate) const MAX_COMMIT_BYTES: usize = 8 << 20;
 
 /// What an overlay lies on: an ordered map with one version of each key.
 pub(crate) trait Base: Send + Sync + 'static {
+    /// Whether reading never waits for a disk.
+    const IS_MEMORY: bool = false;
+
     /// The value of one key.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
 
@@ -150,10 +153,10 @@ impl<B: Base> Overlay<B> {
     fn get_at(&self, key: &[u8], at: impl Fn(&State) -> Sequence) -> Result<Option<Bytes>, StoreError> {
         let lookup = || {
             let state = self.state.read();
-            (state.chains.visible(key, at(&state)), self.epoch.load(Ordering::SeqCst))
+            (self.in_memory(&state, key, at(&state)), self.epoch.load(Ordering::SeqCst))
         };
-        let (chained, epoch) = lookup();
-        if let Some(value) = chained {
+        let (found, epoch) = lookup();
+        if let Some(value) = found {
             return Ok(value);
         }
         let value = self.base.get(key)?;
@@ -165,6 +168,12 @@ impl<B: Base> Overlay<B> {
         }
         // Commits came in between and may have reached the base already; if one wrote this key, the chains know what was before.
         Ok(lookup().0.unwrap_or(value))
+    }
+
+    /// The value of `key` at a sequence, where it is known without a look into the base.
+    fn in_memory(&self, state: &State, key: &[u8], at: Sequence) -> Option<Option<Bytes>> {
+        // A key that is hot is not in the chains, so its value is right for all.
+        state.chains.visible(key, at).or_else(|| self.hot.get(key).map(Some))
     }
 
     /// Keeps a value that the base had, and the chains did not, at `epoch`.
@@ -181,6 +190,15 @@ impl<B: Base> Overlay<B> {
         if view == View::Latest {
             self.queue.refusal()?;
         }
+        Ok(self.open(view, true))
+    }
+
+    /// See [`super::Store::snapshot_in_memory`].
+    pub(crate) fn snapshot_in_memory(&self) -> OverlaySnapshot<'_, B> {
+        self.open(View::Durable, B::IS_MEMORY)
+    }
+
+    fn open(&self, view: View, reads_base: bool) -> OverlaySnapshot<'_, B> {
         let state = self.state.read();
         let pin = state.applied;
         *self.pins.lock().entry(pin).or_default() += 1;
@@ -188,7 +206,7 @@ impl<B: Base> Overlay<B> {
             View::Durable => state.durable,
             View::Latest => state.latest,
         };
-        Ok(OverlaySnapshot { overlay: self, sequence, pin })
+        OverlaySnapshot { overlay: self, sequence, pin, reads_base }
     }
 
     /// Forgets a snapshot, and what was kept for it alone.

@@ -17,6 +17,8 @@ pub(crate) struct OverlaySnapshot<'a, B: Base> {
     pub(super) overlay: &'a Overlay<B>,
     pub(super) sequence: Sequence,
     pub(super) pin: Sequence,
+    /// Whether it may look into the base; else it knows only what is in memory.
+    pub(super) reads_base: bool,
 }
 
 impl<B: Base> Drop for OverlaySnapshot<'_, B> {
@@ -31,7 +33,11 @@ impl<B: Base> Snapshot for OverlaySnapshot<'_, B> {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.overlay.get_at(key, |_| self.sequence)
+        if self.reads_base {
+            return self.overlay.get_at(key, |_| self.sequence);
+        }
+        let state = self.overlay.state.read();
+        self.overlay.in_memory(&state, key, self.sequence).ok_or(StoreError::NotInMemory)
     }
 
     fn range(&self, range: &KeyRange, direction: Direction) -> Entries<'_> {
@@ -59,6 +65,9 @@ impl<B: Base> RangeRead<'_, B> {
     /// Reads the next page, which may turn out empty while there is more to read.
     fn read_page(&mut self) -> Result<(), StoreError> {
         let overlay = self.snapshot.overlay;
+        if !self.snapshot.reads_base {
+            return Err(StoreError::NotInMemory);
+        }
         let page = overlay.base.page(&self.rest, self.direction, self.page_size)?;
         let span = self.split_off(&page);
         self.page_size = (self.page_size * 4).min(MAX_PAGE);

@@ -302,6 +302,10 @@ impl Store for SledStore {
         self.journaled.snapshot(view)
     }
 
+    fn snapshot_in_memory(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        self.journaled.snapshot_in_memory()
+    }
+
     fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
         self.journaled.submit(commit)
     }

@@ -1,4 +1,4 @@
-//! `@neondatabase/api-client`: every method that the server has a call for. The walk itself is `tests/clients/api-client.mjs`.
+//! `@neondatabase/api-client`: every method of which the server has the call, or which is known to be of no use here. The walk itself is `tests/clients/api-client.mjs`.
 
 use super::node;
 use crate::common::{KEY, ServerCommand, TestResult, cli};

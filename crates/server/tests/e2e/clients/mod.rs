@@ -1,7 +1,8 @@
-//! The clients of Neon's API, unmodified: its command line tool and its TypeScript library.
+//! The clients of Neon's API, unmodified: its command line tool, and its libraries for TypeScript and Python.
 
 mod library;
 mod neonctl;
+mod python;
 
 use std::{
     path::{Path, PathBuf},
@@ -14,16 +15,27 @@ fn directory() -> PathBuf {
     workspace.join("tests/clients")
 }
 
-/// Node.js with one of the scripts in the directory of clients, in an environment without anybody's settings.
+/// Node.js with one of the scripts in the directory of clients.
 fn node(script: &str, home: &Path) -> Command {
-    let script = directory().join(script);
-    assert!(
-        script.is_file() && directory().join("node_modules").is_dir(),
-        "{} is not installed; `cargo xtask test` installs the API's clients",
-        script.display()
-    );
-    let mut command = Command::new("node");
-    command.arg(script).env_clear().current_dir(home);
+    check_installed("node_modules");
+    run_with(Path::new("node"), script, home)
+}
+
+/// Python with one of the scripts in the directory of clients.
+fn python(script: &str, home: &Path) -> Command {
+    check_installed(".venv");
+    run_with(&directory().join(".venv/bin/python"), script, home)
+}
+
+fn check_installed(packages: &str) {
+    let packages = directory().join(packages);
+    assert!(packages.is_dir(), "{} is missing; `cargo xtask test` installs the API's clients", packages.display());
+}
+
+/// A program with a script, in an environment without anybody's settings.
+fn run_with(program: &Path, script: &str, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg(directory().join(script)).env_clear().current_dir(home);
     for name in ["PATH", "TMPDIR"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);

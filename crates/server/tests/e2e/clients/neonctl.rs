@@ -6,8 +6,8 @@ use crate::common::{
     cli::{self, Done},
     text,
 };
-use serde_json::Value;
-use std::{error::Error, path::PathBuf};
+use serde_json::{Value, json};
+use std::{error::Error, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 use tempfile::TempDir;
 
 /// The versions: the first is of a thin package over another one, the second is the last of its major version.
@@ -28,12 +28,16 @@ impl Neonctl {
         Ok(Neonctl { version, server, home })
     }
 
-    fn run_with(&self, key: &str, args: &[&str]) -> Done {
+    fn command(&self, key: &str, args: &[&str]) -> Command {
         let mut command = node(&format!("node_modules/{}/bin/cli.js", self.version), self.home.path());
         command.args(args).args(["--no-analytics", "--api-key", key]);
         command.arg("--api-host").arg(format!("{}/api/v2", self.server.url()));
         command.arg("--config-dir").arg(self.home.path().join("config"));
-        cli::run(&mut command)
+        command
+    }
+
+    fn run_with(&self, key: &str, args: &[&str]) -> Done {
+        cli::run(&mut self.command(key, args))
     }
 
     fn run(&self, args: &[&str]) -> Done {
@@ -236,6 +240,9 @@ fn connection_strings() -> TestResult {
         assert!(connect(&["--pooled"]).contains(&format!("@{endpoint}-pooler.localhost/")));
         assert!(!connect(&["--ssl", "omit"]).contains("sslmode"));
         assert!(connect(&["--prisma"]).contains("connect_timeout"));
+        let parts = neonctl.json(&["connection-string", "--extended"]);
+        assert_eq!((&parts["connection_string"], &parts["role"]), (&plain.as_str().into(), &"casey".into()));
+        assert_eq!(parts["host"], format!("{endpoint}.localhost"));
         let branch = text(&neonctl.json(&["branches", "get", "main"])["id"]);
         assert!(connect(&["main@0/1"]).contains(&format!("@{branch}.localhost")));
         neonctl.json(&["roles", "create", "--name", "sally"]);
@@ -247,20 +254,99 @@ fn connection_strings() -> TestResult {
     })
 }
 
+/// What `psql` was given, which the tool starts. The one that it finds here only tells.
 #[test]
-fn snapshots_and_context() -> TestResult {
+fn psql_is_started_with_the_connection_string() -> TestResult {
     for_both(|neonctl| {
-        let created = neonctl.json(&["projects", "create"]);
-        let project = text(&created["project"]["id"]);
+        let project = text(&neonctl.json(&["projects", "create"])["project"]["id"]);
         neonctl.settle(&project);
-        let branch = text(&neonctl.json(&["branches", "get", "main"])["id"]);
-        let client = neonctl.server.client();
-        client.expect(200, "POST", &format!("/projects/{project}/branches/{branch}/snapshot?name=kept"), None);
-        assert_eq!(each(&neonctl.json(&["snapshots", "list"]), "name"), ["kept"]);
-        let set = neonctl.run(&["set-context", "--project-id", &project]);
-        assert_eq!(set.status, 0, "{}", set.text());
-        let context: Value = serde_json::from_slice(&std::fs::read(neonctl.file(".neon"))?)?;
-        assert_eq!(context["projectId"], project.as_str());
+        let programs = neonctl.file("bin");
+        std::fs::create_dir(&programs)?;
+        std::fs::write(programs.join("psql"), "#!/bin/sh\nprintf '%s\\n' \"$@\"\n")?;
+        std::fs::set_permissions(programs.join("psql"), std::fs::Permissions::from_mode(0o755))?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path)))?;
+        let plain = neonctl.json(&["connection-string", "--extended"]);
+        let uri = text(&plain["connection_string"]);
+        for (args, more) in [(&["connection-string", "--psql"][..], &[][..]), (&["psql", "main"], &["-c", "SELECT 1"])]
+        {
+            let mut command = neonctl.command(KEY, args);
+            // What follows this is not the tool's.
+            if !more.is_empty() {
+                command.arg("--").args(more);
+            }
+            let said = cli::run(command.env("PATH", &path)).expect(0);
+            let told: Vec<_> = said.lines().skip_while(|line| *line != uri).collect();
+            assert_eq!(told, [&[uri.as_str()], more].concat(), "{args:?} said {said}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn allowed_addresses_are_kept() -> TestResult {
+    for_both(|neonctl| {
+        neonctl.json(&["projects", "create"]);
+        let addresses = |args: &[&str]| neonctl.json(&[&["ip-allow"], args].concat())["IP_addresses"].clone();
+        assert_eq!(addresses(&["list"]), json!([]));
+        assert_eq!(addresses(&["add", "10.0.0.1", "10.0.0.2"]), json!(["10.0.0.1", "10.0.0.2"]));
+        assert_eq!(addresses(&["remove", "10.0.0.1"]), json!(["10.0.0.2"]));
+        assert_eq!(addresses(&["reset", "10.0.0.3"]), json!(["10.0.0.3"]));
+        assert!(neonctl.table(&["ip-allow", "list"]).contains("10.0.0.3"));
+        Ok(())
+    })
+}
+
+#[test]
+fn snapshots() -> TestResult {
+    for_both(|neonctl| {
+        let project = text(&neonctl.json(&["projects", "create"])["project"]["id"]);
+        neonctl.settle(&project);
+        let made = neonctl.json(&["snapshots", "create", "--name", "kept"]);
+        let id = text(&made["id"]);
+        assert_eq!(made["name"], "kept");
+        assert_eq!(each(&neonctl.json(&["snapshots", "list"]), "id"), [id.as_str()]);
+        assert_eq!(neonctl.json(&["snapshots", "get", &id])["source_branch_id"], made["source_branch_id"]);
+        assert_eq!(neonctl.json(&["snapshots", "update", &id, "--name", "before"])["name"], "before");
+        let restored = neonctl.json(&["snapshots", "restore", &id, "--name", "back"])["restored_branch"].clone();
+        assert_eq!((&restored["name"], &restored["restore_status"]), (&"back".into(), &"restored".into()));
+        neonctl.settle(&project);
+        neonctl.json(&["snapshots", "finalize", "back"]);
+        assert_eq!(neonctl.json(&["branches", "get", "main"])["id"], restored["id"]);
+        assert_eq!(neonctl.json(&["snapshots", "delete", &id])["id"], id.as_str());
+        assert_eq!(neonctl.json(&["snapshots", "list"]).as_array().map(Vec::len), Some(0));
+        assert!(neonctl.refused(&["snapshots", "schedule", "get"]).contains("backup_schedule"));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_directory_is_linked_to_a_project_and_a_branch() -> TestResult {
+    for_both(|neonctl| {
+        let project = text(&neonctl.json(&["projects", "create"])["project"]["id"]);
+        // With a second project, the one of the directory is meant.
+        neonctl.json(&["projects", "create"]);
+        let context =
+            || -> Result<Value, Box<dyn Error>> { Ok(serde_json::from_slice(&std::fs::read(neonctl.file(".neon"))?)?) };
+        let done = |args: &[&str]| {
+            let done = neonctl.run(args);
+            assert_eq!(done.status, 0, "{} {args:?}: {}", neonctl.version, done.text());
+        };
+        done(&["set-context", "--project-id", &project]);
+        assert_eq!(context()?["projectId"], project.as_str());
+        done(&["link", "--clear"]);
+        assert_eq!(context()?.get("projectId"), None);
+        done(&["link", "--project-id", &project, "--branch", "main"]);
+        assert_eq!((&context()?["projectId"], &context()?["branch"]), (&project.as_str().into(), &"main".into()));
+        neonctl.json(&["branches", "create", "--name", "dev"]);
+        done(&["checkout", "dev"]);
+        assert_eq!(context()?["branch"], "dev");
+        // What it tells about is functions and buckets, which are not here.
+        assert!(neonctl.refused(&["status"]).contains("there is nothing at"));
+        // The branch of the directory is compared with its parent.
+        assert!(neonctl.refused(&["diff"]).contains("table data"));
+        let passed = neonctl.json(&["api", &format!("/projects/{project}")]);
+        assert_eq!(passed["project"]["id"], project.as_str());
         Ok(())
     })
 }
