@@ -13,6 +13,7 @@ mod quote;
 mod removal;
 mod roles;
 mod session;
+mod setup;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ pub use self::{error::ApplyError, session::Admin, verify::Drift};
 use self::{
     facts::FoundRole,
     session::{Session, Version},
+    setup::Setup,
 };
 
 /// The lock that whoever changes a server's roles holds: `offshoot` in ASCII.
@@ -50,19 +52,24 @@ impl<'a> LockedServer<'a> {
     /// Makes the server have what `changes` say.
     pub(crate) async fn apply(&self, changes: &ComputeChanges, privileged: &RoleName) -> Result<Drift, ApplyError> {
         let (session, version, privileged) = (&self.session, self.version, privileged.as_str());
+        let setup = Setup { privileged, version };
         let names: Vec<&str> = changes.roles.keys().map(RoleName::as_str).chain([privileged]).collect();
         let found = facts::roles(session, privileged, &names).await?;
+        let is_missing = !found.contains_key(privileged);
+        let is_set_up = !is_missing && (!changes.is_whole || setup.is_done(session).await?);
         let plan = roles::plan(&changes.roles, &found, privileged, version)?;
-        let mut statements = plan.statements;
-        if !found.contains_key(privileged) {
-            statements.splice(0..0, roles::create_privileged(privileged, version));
+        if !is_set_up {
+            setup.group(session, is_missing).await?;
         }
-        session.run("creating and altering roles", &statements.join("; ")).await?;
+        session.run("creating and altering roles", &plan.statements.join("; ")).await?;
+        if !is_set_up {
+            setup.own_database(session).await?;
+        }
         if changes.is_whole || !changes.databases.is_empty() {
             let found = facts::databases(session).await?;
-            databases::apply(self.admin, session, &changes.databases, &found, (privileged, version)).await?;
+            databases::apply(self.admin, session, &changes.databases, &found, setup).await?;
         }
-        removal::apply(self.admin, session, &plan.gone).await?;
+        removal::apply(self.admin, session, &plan.gone, setup).await?;
         verify::compare(session, changes, privileged).await
     }
 

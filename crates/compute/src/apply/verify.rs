@@ -48,7 +48,7 @@ pub(super) async fn compare(
     for (name, role) in &changes.roles {
         let is_right = match (role, found.get(name.as_str())) {
             (None, found) => found.is_none_or(|found| found.is_superuser),
-            (Some(role), Some(found)) => roles::has_login(role, found) && (role.protected || found.is_privileged),
+            (Some(role), Some(found)) => roles::is_right(role, found),
             (Some(_), None) => false,
         };
         if !is_right {

@@ -7,4 +7,5 @@ mod faults;
 mod lifecycle;
 mod logins;
 mod names;
+mod removal;
 mod roles;

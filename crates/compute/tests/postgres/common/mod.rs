@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
-pub(crate) use self::clients::{Login, admin, connect, log_in, query};
+pub(crate) use self::clients::{Login, admin, connect, log_in, major, query};
 
 pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
