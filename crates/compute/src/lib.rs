@@ -48,7 +48,7 @@ pub use self::{
     apply::{Admin, ApplyError, Drift},
     driver::{
         Driver, DriverError, StartedServer,
-        external::{ExternalServers, ServerList},
+        external::{ExternalServers, ServerAddress, ServerList},
         postgres::{Clusters, PostgresOptions, Programs},
     },
     executor::{Executor, ExecutorError, ExecutorOptions, Retries},

@@ -87,10 +87,18 @@ fn reason(error: &tokio_postgres::Error) -> String {
         return format!("{}{}", server.message(), detail.unwrap_or_default());
     }
     let mut text = error.to_string();
+    let mut advice = None;
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
+        advice = advice.or_else(|| crate::tls::advice(cause));
         source = cause.source();
     }
-    text
+    if text.contains("server does not support TLS") {
+        advice = Some("turn its setting ssl on, or give the connection string no sslmode");
+    }
+    match advice {
+        Some(advice) => format!("{text}; {advice}"),
+        None => text,
+    }
 }

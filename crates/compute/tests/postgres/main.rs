@@ -9,3 +9,4 @@ mod logins;
 mod names;
 mod removal;
 mod roles;
+mod tls;

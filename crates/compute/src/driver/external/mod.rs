@@ -5,20 +5,21 @@
 //!
 //! ```text
 //! # endpoint             how its administrator connects
-//! ep-misty-fire-18208925 postgresql://admin:secret@db1.example.com/postgres?sslmode=require
+//! ep-misty-fire-18208925 postgresql://admin:secret@db1.example.com/postgres?sslmode=verify-full
 //! ```
 //!
 //! It is read again whenever a server is needed, so that a new endpoint needs no restart.
 
-use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
+mod list;
+
+use std::{collections::BTreeMap, fmt, fs, path::PathBuf, sync::Arc, time::SystemTime};
 
 use offshoot_catalog::EndpointId;
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres::{
-    Config,
-    config::{Host, SslMode},
-};
+use tokio_postgres::config::Host;
 
+use self::list::{Security, Server, parse};
 use super::{Driver, DriverError, StartedServer};
 use crate::{apply::Admin, tls::ServerTls};
 
@@ -41,35 +42,82 @@ impl fmt::Debug for ServerList {
     }
 }
 
-/// Servers that somebody else runs.
-#[derive(Debug)]
+/// Servers that somebody else runs. A clone is of the same servers.
+#[derive(Clone)]
 pub struct ExternalServers {
     list: ServerList,
     /// A file with the certificates that vouch for the servers'; the system's where none is named.
     ca: Option<PathBuf>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// The list as it was read last, and what the file was like then.
+#[derive(Default)]
+struct Known {
+    servers: Arc<BTreeMap<EndpointId, Server>>,
+    of: Option<(SystemTime, u64)>,
+}
+
+impl fmt::Debug for ExternalServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExternalServers").field("list", &self.list).field("ca", &self.ca).finish_non_exhaustive()
+    }
+}
+
+/// Where clients find a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAddress {
+    /// Its host, by name or by address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether its administrator connects only with TLS, so that clients can, too.
+    pub has_tls: bool,
 }
 
 impl ExternalServers {
-    /// The servers of a list. The certificates of those that ask for `sslmode=require` are checked against `ca`, a file
-    /// in PEM form, or where none is named, against those that the system trusts.
+    /// The servers of a list. The certificates of those that ask for `sslmode=require` or `sslmode=verify-full` are
+    /// checked against those that the line's `sslrootcert` names, or else against `ca`, a file in PEM form, or where
+    /// none is named, against those that the system trusts.
     ///
     /// # Errors
     ///
     /// [`DriverError::Servers`] when the list can't be read.
     pub fn new(list: ServerList, ca: Option<PathBuf>) -> Result<Self, DriverError> {
-        let servers = Self { list, ca };
+        let servers = Self { list, ca, known: Arc::default() };
         servers.read()?;
         Ok(servers)
     }
 
-    /// Where clients find an endpoint's server: its host and port; nothing where it has none.
-    pub fn address(&self, endpoint: &EndpointId) -> Option<(String, u16)> {
-        let config = self.read().ok()?.remove(endpoint)?;
-        let Host::Tcp(host) = config.get_hosts().first()? else { return None };
-        Some((host.clone(), config.get_ports().first().copied().unwrap_or(5432)))
+    /// Where clients find an endpoint's server; nothing where it has none, or where that has only a Unix socket.
+    pub fn address(&self, endpoint: &EndpointId) -> Option<ServerAddress> {
+        let servers = self.known().ok()?;
+        let Server { config, security } = servers.get(endpoint)?;
+        let host = match config.get_hosts().first() {
+            Some(Host::Tcp(host)) => host.clone(),
+            #[cfg(unix)]
+            Some(Host::Unix(_)) => return None,
+            None => config.get_hostaddrs().first()?.to_string(),
+        };
+        let port = config.get_ports().first().copied().unwrap_or(5432);
+        Some(ServerAddress { host, port, has_tls: *security != Security::None })
     }
 
-    fn read(&self) -> Result<BTreeMap<EndpointId, Config>, DriverError> {
+    /// The list, which is read again when the file has changed.
+    fn known(&self) -> Result<Arc<BTreeMap<EndpointId, Server>>, DriverError> {
+        let metadata = match &self.list {
+            ServerList::File(path) => fs::metadata(path).ok(),
+            ServerList::Text(_) => None,
+        };
+        let of = metadata.and_then(|metadata| Some((metadata.modified().ok()?, metadata.len())));
+        let mut known = self.known.lock();
+        if of.is_none() || known.of != of {
+            *known = Known { servers: Arc::new(self.read()?), of };
+        }
+        Ok(Arc::clone(&known.servers))
+    }
+
+    fn read(&self) -> Result<BTreeMap<EndpointId, Server>, DriverError> {
         let text = match &self.list {
             ServerList::Text(text) => text.clone(),
             ServerList::File(path) => fs::read_to_string(path)
@@ -78,44 +126,29 @@ impl ExternalServers {
         };
         parse(text.expose_secret())
     }
-}
 
-/// Reads a list. Errors name lines, and never show what stands in them.
-fn parse(text: &str) -> Result<BTreeMap<EndpointId, Config>, DriverError> {
-    let mut servers = BTreeMap::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let wrong = |what: &str| DriverError::Servers(format!("line {number} {what}"));
-        let (endpoint, server) = line
-            .split_once(char::is_whitespace)
-            .ok_or_else(|| wrong("is not an endpoint's id, a space and a connection string"))?;
-        let endpoint: EndpointId = endpoint.parse().map_err(|_| wrong("does not begin with an endpoint's id"))?;
-        let server = server.trim().parse().map_err(|_| wrong("does not end with a connection string of PostgreSQL"))?;
-        if servers.insert(endpoint, server).is_some() {
-            return Err(wrong("names an endpoint that an earlier line names"));
-        }
+    fn tls(&self, security: &Security) -> Result<Option<ServerTls>, DriverError> {
+        Ok(match (security, &self.ca) {
+            (Security::None, _) => None,
+            (Security::File(file), _) | (Security::Usual, Some(file)) => Some(ServerTls::trusting_file(file)?),
+            (Security::System, _) | (Security::Usual, None) => Some(ServerTls::trusting_the_system()?),
+        })
     }
-    Ok(servers)
 }
 
 impl Driver for ExternalServers {
     async fn start(&self, endpoint: &EndpointId, _port: Option<u16>) -> Result<Admin, DriverError> {
-        let Some(config) = self.read()?.remove(endpoint) else {
+        let Some(Server { config, security }) = self.read()?.remove(endpoint) else {
             let advice = match &self.list {
                 ServerList::File(path) => format!("add a line to {}", path.display()),
                 ServerList::Text(_) => "add a line to the list".to_owned(),
             };
             return Err(DriverError::NoServer { endpoint: endpoint.clone(), advice });
         };
-        let is_secured = config.get_ssl_mode() == SslMode::Require;
         let admin = Admin::new(config);
-        Ok(match (&self.ca, is_secured) {
-            (Some(ca), true) => admin.with_tls(ServerTls::trusting_file(ca)?),
-            (None, true) => admin.with_tls(ServerTls::trusting_the_system()?),
-            (_, false) => admin,
+        Ok(match self.tls(&security)? {
+            Some(tls) => admin.with_tls(tls),
+            None => admin,
         })
     }
 
@@ -136,27 +169,4 @@ impl Driver for ExternalServers {
     }
 
     async fn stop_all(&self) {}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_has_a_line_for_each_endpoint() -> Result<(), DriverError> {
-        let servers =
-            parse("# a comment\n\nep-a-b-1  postgresql://admin:secret@db1:6432/postgres\nep-a-b-2\thost=db2 user=x\n")?;
-        assert_eq!(servers.len(), 2);
-        let first: EndpointId = "ep-a-b-1".parse().map_err(|_| DriverError::Servers(String::new()))?;
-        assert_eq!(servers.get(&first).map(|config| config.get_ports().to_vec()), Some(vec![6432]));
-        Ok(())
-    }
-
-    #[test]
-    fn a_wrong_line_is_named_and_not_shown() {
-        for text in ["ep-a-b-1", "E secret", "ep-a-b-1 secret", "ep-a-b-1 host=secret\nep-a-b-1 host=secret"] {
-            let error = parse(text).unwrap_err().to_string();
-            assert!(error.contains("line ") && !error.contains("secret"), "{error}");
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! A catalog, an executor and the clusters of its endpoints.
 
 mod clients;
+mod elsewhere;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -17,7 +18,10 @@ use rustix::process::Signal;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
-pub(crate) use self::clients::{Login, admin, connect, log_in, major, query};
+pub(crate) use self::{
+    clients::{Login, admin, connect, log_in, major, query},
+    elsewhere::Elsewhere,
+};
 
 pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
