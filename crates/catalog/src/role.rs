@@ -1,16 +1,12 @@
 //! Roles: who can log in to a branch's databases.
 
 mod purge;
-mod sync;
 
 use chrono::{DateTime, Utc};
 use offshoot_engine::{BranchId as EngineBranch, Transaction, Version};
 use secrecy::SecretString;
 
-pub use self::{
-    purge::RolePurged,
-    sync::{RoleLeft, RolesTaken, ServerRole},
-};
+pub use self::purge::RolePurged;
 use crate::{
     catalog::{Caller, Catalog, FoundBranch, now},
     codec::RoleRecord,

@@ -45,9 +45,9 @@ mod tls;
 use std::{error::Error, iter::successors, time::Duration};
 
 pub use self::{
-    apply::{Admin, ApplyError, Drift},
+    apply::{Admin, ApplyError},
     driver::{
-        Driver, DriverError, StartedServer,
+        Driver, DriverError, ServerOptions, StartedServer,
         external::{ExternalServers, ServerAddress, ServerList},
         postgres::{Clusters, PostgresOptions, Programs},
     },

@@ -58,6 +58,14 @@ pub enum ApplyError {
         /// What differs.
         differences: String,
     },
+    /// The server can't be changed, and doesn't have what it is to have.
+    #[error(
+        "the server is a standby, to which nothing can be applied, and its primary has not given it yet: {differences}"
+    )]
+    StandbyDiffers {
+        /// What differs.
+        differences: String,
+    },
     /// It took too long.
     #[error("it was given up after {seconds} seconds")]
     TimedOut {
@@ -72,6 +80,14 @@ pub(crate) const MIN_MAJOR: u32 = 14;
 impl ApplyError {
     pub(crate) fn connect(database: &str, error: &tokio_postgres::Error) -> Self {
         Self::Connect { database: database.to_owned(), reason: reason(error) }
+    }
+
+    /// The same difference, on a standby.
+    pub(crate) fn of_standby(self) -> Self {
+        match self {
+            Self::Differs { differences } => Self::StandbyDiffers { differences },
+            other => other,
+        }
     }
 
     pub(crate) fn refused(doing: &str, error: &tokio_postgres::Error) -> Self {

@@ -5,6 +5,8 @@
 //! dropped. Doing it again from any point does no harm. In the end all of it is read back and compared.
 //!
 //! What the server has and the branch doesn't know is left alone, and reported as [`Drift`].
+//!
+//! A standby has what its primary has, and can't be changed: it is only compared.
 
 mod databases;
 mod error;
@@ -18,12 +20,12 @@ mod verify;
 
 use std::collections::BTreeSet;
 
-use offshoot_catalog::{ComputeChanges, RoleName, ServerRole};
+use offshoot_catalog::{ComputeChanges, Drift, RoleName, ServerDatabase, ServerRole};
 
 pub(crate) use self::session::get;
-pub use self::{error::ApplyError, session::Admin, verify::Drift};
+pub use self::{error::ApplyError, session::Admin};
 use self::{
-    facts::FoundRole,
+    facts::{FoundDatabase, FoundRole},
     session::{Session, Version},
     setup::Setup,
 };
@@ -36,6 +38,7 @@ pub(crate) struct LockedServer<'a> {
     admin: &'a Admin,
     session: Session,
     version: Version,
+    is_standby: bool,
 }
 
 impl<'a> LockedServer<'a> {
@@ -44,13 +47,21 @@ impl<'a> LockedServer<'a> {
     /// The lock goes with the connection: it is nobody's who lost the server.
     pub(crate) async fn lock(admin: &'a Admin) -> Result<Self, ApplyError> {
         let session = admin.connect().await?;
-        let version = session.version().await?;
+        let (version, is_standby) = session.version().await?;
         session.run("waiting for others that change roles", &format!("SELECT pg_advisory_lock({LOCK})")).await?;
-        Ok(Self { admin, session, version })
+        Ok(Self { admin, session, version, is_standby })
     }
 
-    /// Makes the server have what `changes` say.
-    pub(crate) async fn apply(&self, changes: &ComputeChanges, privileged: &RoleName) -> Result<Drift, ApplyError> {
+    /// Makes the server have what `changes` say. Gives what else it has, where they list all that the branch has.
+    pub(crate) async fn apply(
+        &self,
+        changes: &ComputeChanges,
+        privileged: &RoleName,
+    ) -> Result<Option<Drift>, ApplyError> {
+        if self.is_standby {
+            let compared = verify::compare(&self.session, changes, privileged.as_str()).await;
+            return compared.map_err(ApplyError::of_standby);
+        }
         let (session, version, privileged) = (&self.session, self.version, privileged.as_str());
         let setup = Setup { privileged, version };
         let names: Vec<&str> = changes.roles.keys().map(RoleName::as_str).chain([privileged]).collect();
@@ -88,5 +99,17 @@ impl<'a> LockedServer<'a> {
             password: found.password,
         };
         Ok(unknown.map(role).collect())
+    }
+
+    /// The databases that the server has and neither its branch nor the compute's past knows; `changes` are to be whole.
+    pub(crate) async fn unknown_databases(&self, changes: &ComputeChanges) -> Result<Vec<ServerDatabase>, ApplyError> {
+        let found = facts::databases(&self.session).await?;
+        let database = |found: FoundDatabase| ServerDatabase {
+            name: found.name,
+            owner: found.owner,
+            is_marked: found.mark.is_some(),
+            is_invalid: found.is_invalid,
+        };
+        Ok(verify::unknown_among(changes, found).map(database).collect())
     }
 }

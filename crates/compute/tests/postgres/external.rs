@@ -67,3 +67,23 @@ fn executors_that_share_a_store_do_each_operation_and_do_not_get_in_each_others_
     log_in(&elsewhere.login, "after", &world.passwords[&main]["after"], "neondb")?;
     Ok(())
 }
+
+#[test]
+fn a_standby_is_compared_and_never_changed() -> TestResult {
+    let elsewhere = Elsewhere::start(32_003)?;
+    let mut world = World::with_list(elsewhere.list())?;
+    let main = world.main.clone();
+    let endpoint = world.catalog.endpoint_list(&world.caller, &world.project)?.remove(0).id;
+    elsewhere.give_to(&endpoint)?;
+    world.settle()?;
+    elsewhere.stand_by()?;
+    // It has all that it is to have.
+    world.catalog.endpoint_start(&world.caller, &world.project, &endpoint)?;
+    world.settle()?;
+    world.create_role(&main, "sally")?;
+    let behind = |operation: &offshoot_catalog::Operation| {
+        operation.error.as_ref().is_some_and(|error| error.contains("is a standby") && error.contains("role \"sally\""))
+    };
+    world.wait_for(behind)?;
+    Ok(())
+}

@@ -180,6 +180,7 @@ fn roles_made_in_sql_become_roles_of_the_branch_with_their_passwords() -> TestRe
     let operations = world.catalog.role_sync(&world.caller, &world.project, &main)?;
     world.settle()?;
     let result = world.catalog.role_sync_result(&world.caller, &world.project, operations[0].id)?.ok_or("no result")?;
+    let result = result.roles;
     assert_eq!(result.taken.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["reporting", "sally"]);
     assert_eq!((result.taken_count, result.left_count), (2, 2));
     assert_eq!(result.left[0].name, "bare");
@@ -198,7 +199,7 @@ fn roles_made_in_sql_become_roles_of_the_branch_with_their_passwords() -> TestRe
     let again = world.catalog.role_sync(&world.caller, &world.project, &main)?;
     world.settle()?;
     let result = world.catalog.role_sync_result(&world.caller, &world.project, again[0].id)?.ok_or("no result")?;
-    assert_eq!((result.taken_count, result.left_count), (0, 2));
+    assert_eq!((result.roles.taken_count, result.roles.left_count), (0, 2));
     log_in(&login, "old", "old", "neondb").err().ok_or("a password that is not SCRAM was accepted")?;
     Ok(())
 }

@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::config::Host;
 
 use self::list::{Security, Server, parse};
-use super::{Driver, DriverError, StartedServer};
+use super::{Driver, DriverError, ServerOptions, StartedServer};
 use crate::{apply::Admin, tls::ServerTls};
 
 /// Where it stands which server is whose.
@@ -137,7 +137,7 @@ impl ExternalServers {
 }
 
 impl Driver for ExternalServers {
-    async fn start(&self, endpoint: &EndpointId, _port: Option<u16>) -> Result<Admin, DriverError> {
+    async fn start(&self, endpoint: &EndpointId, _options: ServerOptions) -> Result<Admin, DriverError> {
         let Some(Server { config, security }) = self.read()?.remove(endpoint) else {
             let advice = match &self.list {
                 ServerList::File(path) => format!("add a line to {}", path.display()),

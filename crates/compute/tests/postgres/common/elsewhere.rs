@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use offshoot_catalog::EndpointId;
-use offshoot_compute::{Clusters, Driver, PostgresOptions, Programs};
+use offshoot_compute::{Clusters, Driver, PostgresOptions, Programs, ServerOptions};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -24,8 +24,19 @@ impl Elsewhere {
         let login = Login { socket: clusters.join("ep-some-where-1").join("s"), port };
         let options = PostgresOptions { dir: clusters, programs, user: None, is_durable: false };
         let (runtime, clusters) = (Runtime::new()?, Clusters::new(options)?);
-        runtime.block_on(clusters.start(&"ep-some-where-1".parse()?, Some(port)))?;
+        let options = ServerOptions { port: Some(port), is_read_only: false };
+        runtime.block_on(clusters.start(&"ep-some-where-1".parse()?, options))?;
         Ok(Self { dir, runtime, clusters, login })
+    }
+
+    /// Makes a standby of it, which follows nobody.
+    pub(crate) fn stand_by(&self) -> TestResult {
+        let endpoint: EndpointId = "ep-some-where-1".parse()?;
+        self.runtime.block_on(self.clusters.stop(&endpoint))?;
+        fs::write(self.login.socket.with_file_name("data").join("standby.signal"), "")?;
+        let options = ServerOptions { port: Some(self.login.port), is_read_only: false };
+        self.runtime.block_on(self.clusters.start(&endpoint, options))?;
+        Ok(())
     }
 
     pub(crate) fn list(&self) -> PathBuf {
