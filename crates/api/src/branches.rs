@@ -4,6 +4,7 @@ mod list;
 mod restore;
 
 use crate::{
+    address::Addresses,
     connection::{Connection, ConnectionBody},
     databases::{self, DatabaseBody},
     endpoints::{self, EndpointBody, EndpointFields},
@@ -354,6 +355,7 @@ async fn branch_count(
 )]
 async fn branch_create(
     session: Session,
+    addresses: Addresses,
     PathParams((project,)): PathParams<(ProjectId,)>,
     JsonBody(body): JsonBody<BranchCreateRequest>,
 ) -> Result<(StatusCode, Json<BranchCreatedBody>), ApiError> {
@@ -373,9 +375,10 @@ async fn branch_create(
         with.password = passwords.remove(&with.role.name).or_else(|| with.password.take());
     }
     let body = BranchCreatedBody {
-        connection_uris: connection(&created.endpoints, &roles, &databases).map(|connection| vec![connection]),
+        connection_uris: connection(&created.endpoints, &roles, &databases)
+            .map(|connection| vec![ConnectionBody::new(&connection, &addresses)]),
         branch: created.branch.into(),
-        endpoints: endpoints::bodies(created.endpoints),
+        endpoints: endpoints::bodies(created.endpoints, &addresses),
         operations: operations::bodies(created.operations),
         roles: roles.into_iter().map(Into::into).collect(),
         databases: databases::bodies(databases),
@@ -469,11 +472,15 @@ async fn branch_set_as_primary(session: Session, path: BranchPath) -> Result<Jso
 }
 
 /// How a new endpoint is used, where one role with a known password and one database leave no doubt.
-fn connection(endpoints: &[Endpoint], roles: &[RoleWithPassword], databases: &[Database]) -> Option<ConnectionBody> {
+fn connection<'a>(
+    endpoints: &'a [Endpoint],
+    roles: &'a [RoleWithPassword],
+    databases: &'a [Database],
+) -> Option<Connection<'a>> {
     let mut users = roles.iter().filter(|with| !with.role.protected);
     match (endpoints.first(), users.next(), users.next(), databases) {
         (Some(endpoint), Some(RoleWithPassword { role, password: Some(password) }), None, [database]) => {
-            Some(Connection { endpoint, role: &role.name, password, database: &database.name }.into())
+            Some(Connection { endpoint, role: &role.name, password, database: &database.name })
         }
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! How a client reaches a database: connection URIs, and `/projects/{project_id}/connection_uri`.
 
 use crate::{
-    endpoints::{host, pooler_host},
+    address::{Addresses, Place},
     error::ApiError,
     input::{Flag, PathParams, QueryParams},
     session::{ApiState, Session},
@@ -32,17 +32,13 @@ pub(crate) struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    /// What a client takes as it is. Not every system resolves names below `localhost`, so where the endpoint is on this machine, the address
-    /// stands in the place of its host.
-    fn uri(&self, is_pooled: bool) -> String {
-        let host = match self.endpoint.port {
-            Some(port) => format!("127.0.0.1:{port}"),
-            None if is_pooled => pooler_host(self.endpoint),
-            None => host(self.endpoint),
-        };
+    /// What a client takes as it is.
+    fn uri(&self, place: &Place, is_pooled: bool) -> String {
+        let host = if is_pooled { &place.pooler_host_in_uri } else { &place.host_in_uri };
         let encoded = |text| utf8_percent_encode(text, ENCODED);
         let (role, password) = (encoded(self.role.as_str()), encoded(self.password.expose_secret()));
-        format!("postgresql://{role}:{password}@{host}/{}?sslmode=require", encoded(self.database.as_str()))
+        let (database, sslmode) = (encoded(self.database.as_str()), place.sslmode);
+        format!("postgresql://{role}:{password}@{host}/{database}?sslmode={sslmode}")
     }
 }
 
@@ -64,16 +60,17 @@ struct ConnectionParametersBody {
     pooler_host: String,
 }
 
-impl From<Connection<'_>> for ConnectionBody {
-    fn from(connection: Connection<'_>) -> ConnectionBody {
+impl ConnectionBody {
+    pub(crate) fn new(connection: &Connection<'_>, addresses: &Addresses) -> ConnectionBody {
+        let place = addresses.place(connection.endpoint);
         ConnectionBody {
-            connection_uri: connection.uri(false),
+            connection_uri: connection.uri(&place, false),
             connection_parameters: ConnectionParametersBody {
                 database: connection.database.to_string(),
                 password: connection.password.expose_secret().to_owned(),
                 role: connection.role.to_string(),
-                host: host(connection.endpoint),
-                pooler_host: pooler_host(connection.endpoint),
+                host: place.host,
+                pooler_host: place.pooler_host,
             },
         }
     }
@@ -109,6 +106,7 @@ struct ConnectionParams {
 )]
 async fn connection_uri(
     session: Session,
+    addresses: Addresses,
     PathParams((project,)): PathParams<(ProjectId,)>,
     QueryParams(params): QueryParams<ConnectionParams>,
 ) -> Result<Json<ConnectionUriBody>, ApiError> {
@@ -121,7 +119,8 @@ async fn connection_uri(
         catalog.database_get(caller, &project, &endpoint.branch, &database)?;
         let password = catalog.role_reveal_password(caller, &project, &endpoint.branch, &role)?;
         let connection = Connection { endpoint: &endpoint, role: &role, password: &password, database: &database };
-        Ok(connection.uri(params.pooled.is_some_and(|Flag(pooled)| pooled)))
+        let place = addresses.place(&endpoint);
+        Ok(connection.uri(&place, params.pooled.is_some_and(|Flag(pooled)| pooled)))
     };
     Ok(Json(ConnectionUriBody { uri: session.run(find).await? }))
 }

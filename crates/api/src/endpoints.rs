@@ -1,10 +1,11 @@
 //! Endpoints (computes): `/projects/{project_id}/endpoints` and `…/branches/{branch_id}/endpoints`.
 
 use crate::{
+    address::{Addresses, Place},
     error::ApiError,
     input::{JsonBody, PathParams},
     operations::{self, OperationBody},
-    projects::{PROVISIONER, PROXY_HOST, SOURCE},
+    projects::{PROVISIONER, SOURCE},
     regions::REGION_ID,
     session::{ApiState, Session},
     settings,
@@ -61,20 +62,6 @@ impl From<EndpointKind> for KindBody {
     }
 }
 
-/// Where an endpoint is reached. Clients derive other hosts from the id in it.
-pub(crate) fn host(endpoint: &Endpoint) -> String {
-    with_port(format!("{}.{PROXY_HOST}", endpoint.id), endpoint)
-}
-
-/// Where an endpoint is reached through a pooler.
-pub(crate) fn pooler_host(endpoint: &Endpoint) -> String {
-    with_port(format!("{}-pooler.{PROXY_HOST}", endpoint.id), endpoint)
-}
-
-fn with_port(host: String, endpoint: &Endpoint) -> String {
-    endpoint.port.map_or(host.clone(), |port| format!("{host}:{port}"))
-}
-
 /// A compute size of a request.
 pub(crate) fn units(given: Option<f64>) -> Result<Option<ComputeUnits>, ApiError> {
     Ok(given.map(ComputeUnits::new).transpose()?)
@@ -90,7 +77,7 @@ pub(crate) struct EndpointBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     host: String,
-    proxy_host: &'static str,
+    proxy_host: String,
     region_id: &'static str,
     #[serde(rename = "type")]
     kind: KindBody,
@@ -116,17 +103,18 @@ pub(crate) struct EndpointBody {
     updated_at: Timestamp,
 }
 
-impl From<Endpoint> for EndpointBody {
-    fn from(endpoint: Endpoint) -> EndpointBody {
+impl EndpointBody {
+    fn new(endpoint: Endpoint, addresses: &Addresses) -> EndpointBody {
+        let Place { host, proxy_host, .. } = addresses.place(&endpoint);
         let mut settings = settings::shown(&endpoint.settings);
         settings.entry("pg_settings").or_insert_with(|| json!({}));
         EndpointBody {
-            host: host(&endpoint),
+            host,
             id: endpoint.id.to_string(),
             project_id: endpoint.project.to_string(),
             branch_id: endpoint.branch.to_string(),
             name: endpoint.name.map(|name| name.to_string()),
-            proxy_host: PROXY_HOST,
+            proxy_host,
             region_id: REGION_ID,
             kind: endpoint.kind.into(),
             current_state: endpoint.state.to_string(),
@@ -227,8 +215,8 @@ impl EndpointUpdateFields {
 }
 
 /// Endpoints as answers list them.
-pub(crate) fn bodies(endpoints: Vec<Endpoint>) -> Vec<EndpointBody> {
-    endpoints.into_iter().map(Into::into).collect()
+pub(crate) fn bodies(endpoints: Vec<Endpoint>, addresses: &Addresses) -> Vec<EndpointBody> {
+    endpoints.into_iter().map(|endpoint| EndpointBody::new(endpoint, addresses)).collect()
 }
 
 #[derive(Serialize, ToSchema)]
@@ -247,9 +235,12 @@ struct EndpointChangedBody {
     operations: Vec<OperationBody>,
 }
 
-impl From<EndpointChanged> for EndpointChangedBody {
-    fn from(changed: EndpointChanged) -> EndpointChangedBody {
-        EndpointChangedBody { endpoint: changed.endpoint.into(), operations: operations::bodies(changed.operations) }
+impl EndpointChangedBody {
+    fn new(changed: EndpointChanged, addresses: &Addresses) -> EndpointChangedBody {
+        EndpointChangedBody {
+            endpoint: EndpointBody::new(changed.endpoint, addresses),
+            operations: operations::bodies(changed.operations),
+        }
     }
 }
 
@@ -265,10 +256,11 @@ type EndpointPath = PathParams<(ProjectId, EndpointId)>;
 )]
 async fn endpoint_list(
     session: Session,
+    addresses: Addresses,
     PathParams((project,)): PathParams<(ProjectId,)>,
 ) -> Result<Json<EndpointsBody>, ApiError> {
     let endpoints = session.run(move |catalog, caller| catalog.endpoint_list(caller, &project)).await?;
-    Ok(Json(EndpointsBody { endpoints: bodies(endpoints) }))
+    Ok(Json(EndpointsBody { endpoints: bodies(endpoints, &addresses) }))
 }
 
 /// Lists the endpoints of a branch, in order of creation.
@@ -281,11 +273,13 @@ async fn endpoint_list(
 )]
 async fn endpoint_list_of_branch(
     session: Session,
+    addresses: Addresses,
     PathParams((project, branch)): PathParams<(ProjectId, BranchId)>,
 ) -> Result<Json<EndpointsBody>, ApiError> {
     Ok(Json(EndpointsBody {
         endpoints: bodies(
             session.run(move |catalog, caller| catalog.endpoint_list_of_branch(caller, &project, &branch)).await?,
+            &addresses,
         ),
     }))
 }
@@ -300,10 +294,11 @@ async fn endpoint_list_of_branch(
 )]
 async fn endpoint_get(
     session: Session,
+    addresses: Addresses,
     PathParams((project, id)): PathParams<(ProjectId, EndpointId)>,
 ) -> Result<Json<EndpointOnlyBody>, ApiError> {
     let endpoint = session.run(move |catalog, caller| catalog.endpoint_get(caller, &project, &id)).await?;
-    Ok(Json(EndpointOnlyBody { endpoint: endpoint.into() }))
+    Ok(Json(EndpointOnlyBody { endpoint: EndpointBody::new(endpoint, &addresses) }))
 }
 
 /// Creates an endpoint on a branch, and starts it.
@@ -317,13 +312,14 @@ async fn endpoint_get(
 )]
 async fn endpoint_create(
     session: Session,
+    addresses: Addresses,
     PathParams((project,)): PathParams<(ProjectId,)>,
     JsonBody(body): JsonBody<EndpointCreateRequest>,
 ) -> Result<(StatusCode, Json<EndpointChangedBody>), ApiError> {
     let branch: BranchId = body.endpoint.branch_id.parse()?;
     let spec = body.endpoint.fields.read()?;
     let changed = session.run(move |catalog, caller| catalog.endpoint_create(caller, &project, &branch, spec)).await?;
-    Ok((StatusCode::CREATED, Json(changed.into())))
+    Ok((StatusCode::CREATED, Json(EndpointChangedBody::new(changed, &addresses))))
 }
 
 /// Changes an endpoint.
@@ -337,12 +333,13 @@ async fn endpoint_create(
 )]
 async fn endpoint_update(
     session: Session,
+    addresses: Addresses,
     PathParams((project, id)): EndpointPath,
     JsonBody(body): JsonBody<EndpointUpdateRequest>,
 ) -> Result<Json<EndpointChangedBody>, ApiError> {
     let update = body.endpoint.read()?;
     let changed = session.run(move |catalog, caller| catalog.endpoint_update(caller, &project, &id, update)).await?;
-    Ok(Json(changed.into()))
+    Ok(Json(EndpointChangedBody::new(changed, &addresses)))
 }
 
 /// Suspends an endpoint and deletes it.
@@ -353,9 +350,13 @@ async fn endpoint_update(
     tag = "Endpoints",
     responses((status = 200, body = EndpointChangedBody), (status = 204))
 )]
-async fn endpoint_delete(session: Session, PathParams((project, id)): EndpointPath) -> Result<Response, ApiError> {
+async fn endpoint_delete(
+    session: Session,
+    addresses: Addresses,
+    PathParams((project, id)): EndpointPath,
+) -> Result<Response, ApiError> {
     Ok(match session.run(move |catalog, caller| catalog.endpoint_delete(caller, &project, &id)).await? {
-        Some(changed) => Json(EndpointChangedBody::from(changed)).into_response(),
+        Some(changed) => Json(EndpointChangedBody::new(changed, &addresses)).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
     })
 }
@@ -370,10 +371,11 @@ async fn endpoint_delete(session: Session, PathParams((project, id)): EndpointPa
 )]
 async fn endpoint_start(
     session: Session,
+    addresses: Addresses,
     PathParams((project, id)): EndpointPath,
 ) -> Result<Json<EndpointChangedBody>, ApiError> {
     let changed = session.run(move |catalog, caller| catalog.endpoint_start(caller, &project, &id)).await?;
-    Ok(Json(changed.into()))
+    Ok(Json(EndpointChangedBody::new(changed, &addresses)))
 }
 
 /// Suspends an endpoint.
@@ -386,10 +388,11 @@ async fn endpoint_start(
 )]
 async fn endpoint_suspend(
     session: Session,
+    addresses: Addresses,
     PathParams((project, id)): EndpointPath,
 ) -> Result<Json<EndpointChangedBody>, ApiError> {
     let changed = session.run(move |catalog, caller| catalog.endpoint_suspend(caller, &project, &id)).await?;
-    Ok(Json(changed.into()))
+    Ok(Json(EndpointChangedBody::new(changed, &addresses)))
 }
 
 /// Suspends an endpoint and starts it again.
@@ -402,8 +405,9 @@ async fn endpoint_suspend(
 )]
 async fn endpoint_restart(
     session: Session,
+    addresses: Addresses,
     PathParams((project, id)): EndpointPath,
 ) -> Result<Json<EndpointChangedBody>, ApiError> {
     let changed = session.run(move |catalog, caller| catalog.endpoint_restart(caller, &project, &id)).await?;
-    Ok(Json(changed.into()))
+    Ok(Json(EndpointChangedBody::new(changed, &addresses)))
 }

@@ -18,6 +18,7 @@
 //! Each concept has one module with its wire types and thin handlers; the rules are the catalog's.
 //! The router expects to run on a multi-threaded tokio runtime: catalog calls wait for the disk on its blocking threads.
 
+mod address;
 mod branches;
 mod connection;
 mod console;
@@ -56,6 +57,7 @@ use std::{sync::Arc, time::Duration};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa_axum::router::OpenApiRouter;
 
+pub use address::{Address, Addresses};
 pub use console::console;
 
 /// Limits that protect the server from its clients.
@@ -65,11 +67,13 @@ pub struct ApiOptions {
     pub body_max_bytes: usize,
     /// How long a request body may take to arrive; 30 seconds unless set.
     pub body_timeout: Duration,
+    /// Where endpoints are reached whose servers run elsewhere; none unless set.
+    pub addresses: Addresses,
 }
 
 impl Default for ApiOptions {
     fn default() -> ApiOptions {
-        ApiOptions { body_max_bytes: 1 << 20, body_timeout: Duration::from_secs(30) }
+        ApiOptions { body_max_bytes: 1 << 20, body_timeout: Duration::from_secs(30), addresses: Addresses::default() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Projects: `/projects`.
 
 use crate::{
+    address::Addresses,
     branches::BranchBody,
     connection::{Connection, ConnectionBody},
     databases::{self, DatabaseBody},
@@ -157,30 +158,26 @@ struct ProjectCreatedBody {
     endpoints: Vec<EndpointBody>,
 }
 
-impl From<ProjectCreated> for ProjectCreatedBody {
-    fn from(created: ProjectCreated) -> ProjectCreatedBody {
-        let connection_uris = connections(&created);
+impl ProjectCreatedBody {
+    fn new(created: ProjectCreated, addresses: &Addresses) -> ProjectCreatedBody {
+        let connection = connection(&created).map(|connection| ConnectionBody::new(&connection, addresses));
         ProjectCreatedBody {
             project: created.project.into(),
-            connection_uris,
+            connection_uris: connection.into_iter().collect(),
             roles: created.roles.into_iter().map(Into::into).collect(),
             databases: databases::bodies(created.databases),
             operations: operations::bodies(created.operations),
             branch: created.branch.into(),
-            endpoints: endpoints::bodies(created.endpoints),
+            endpoints: endpoints::bodies(created.endpoints, addresses),
         }
     }
 }
 
 /// How the default role reaches its database.
-fn connections(created: &ProjectCreated) -> Vec<ConnectionBody> {
-    let role = created.roles.iter().find_map(|with| Some((&with.role.name, with.password.as_ref()?)));
-    match (created.endpoints.first(), role, created.databases.first()) {
-        (Some(endpoint), Some((role, password)), Some(database)) => {
-            vec![Connection { endpoint, role, password, database: &database.name }.into()]
-        }
-        _ => Vec::new(),
-    }
+fn connection(created: &ProjectCreated) -> Option<Connection<'_>> {
+    let (role, password) = created.roles.iter().find_map(|with| Some((&with.role.name, with.password.as_ref()?)))?;
+    let (endpoint, database) = (created.endpoints.first()?, created.databases.first()?);
+    Some(Connection { endpoint, role, password, database: &database.name })
 }
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -359,11 +356,12 @@ async fn project_list_shared(_: Session) -> Json<SharedProjectsBody> {
 )]
 async fn project_create(
     session: Session,
+    addresses: Addresses,
     JsonBody(body): JsonBody<ProjectCreateRequest>,
 ) -> Result<(StatusCode, Json<ProjectCreatedBody>), ApiError> {
     let new = body.read()?;
     let created = session.run(move |catalog, caller| catalog.project_create(caller, new)).await?;
-    Ok((StatusCode::CREATED, Json(created.into())))
+    Ok((StatusCode::CREATED, Json(ProjectCreatedBody::new(created, &addresses))))
 }
 
 /// Shows a project.

@@ -1,4 +1,4 @@
-//! `…/branches/{branch_id}/roles/sync`: roles that were made in SQL become roles of the branch. Neon's API has nothing of it.
+//! `…/branches/{branch_id}/roles/sync`: roles and databases that were made in SQL become the branch's. Neon's API has nothing of it.
 
 use crate::{
     document::EXTENSION,
@@ -8,9 +8,7 @@ use crate::{
     session::{ApiState, Session},
 };
 use axum::{Json, response::Response, routing};
-use offshoot_catalog::{
-    self as catalog, BranchId, Caller, Catalog, Operation, ProjectId, RoleLeft, RoleName, RolesTaken,
-};
+use offshoot_catalog::{self as catalog, BranchId, Caller, Catalog, Left, Operation, ProjectId, RoleName, ServerTaken};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 use utoipa::ToSchema;
@@ -27,7 +25,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .route("/projects/{project_id}/branches/{branch_id}/roles/sync", of_a_role)
 }
 
-/// What came of taking over roles.
+/// What came of taking over roles and databases.
 #[derive(Serialize, ToSchema)]
 struct RoleSyncBody {
     /// Missing where the operations were not finished in time, or failed: they tell how far they are.
@@ -42,29 +40,54 @@ struct RolesTakenBody {
     taken: Vec<String>,
     taken_count: u32,
     /// Roles that aren't; the first 40.
-    left: Vec<RoleLeftBody>,
+    left: Vec<LeftBody>,
     left_count: u32,
+    databases: DatabasesTakenBody,
 }
 
 #[derive(Serialize, ToSchema)]
-struct RoleLeftBody {
+struct DatabasesTakenBody {
+    /// The names of databases that are the branch's now; the first 50.
+    taken: Vec<String>,
+    taken_count: u32,
+    /// Databases that aren't; the first 40.
+    left: Vec<LeftBody>,
+    left_count: u32,
+}
+
+/// A role or a database that is not the branch's, and why.
+#[derive(Serialize, ToSchema)]
+struct LeftBody {
     name: String,
     reason: String,
 }
 
-impl From<RolesTaken> for RolesTakenBody {
-    fn from(result: RolesTaken) -> RolesTakenBody {
-        let left = result.left.into_iter().map(|RoleLeft { name, reason }| RoleLeftBody { name, reason });
+impl From<ServerTaken> for RolesTakenBody {
+    fn from(ServerTaken { roles, databases }: ServerTaken) -> RolesTakenBody {
         RolesTakenBody {
-            taken: result.taken.into_iter().map(|name| name.to_string()).collect(),
-            taken_count: result.taken_count,
-            left: left.collect(),
-            left_count: result.left_count,
+            taken: names(roles.taken),
+            taken_count: roles.taken_count,
+            left: left(roles.left),
+            left_count: roles.left_count,
+            databases: DatabasesTakenBody {
+                taken: names(databases.taken),
+                taken_count: databases.taken_count,
+                left: left(databases.left),
+                left_count: databases.left_count,
+            },
         }
     }
 }
 
-/// Makes roles that were created in SQL on the branch's compute roles of the branch, with their passwords.
+fn names<N: ToString>(names: Vec<N>) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn left(left: Vec<Left>) -> Vec<LeftBody> {
+    left.into_iter().map(|Left { name, reason }| LeftBody { name, reason }).collect()
+}
+
+/// Makes roles and databases that were created in SQL on the branch's compute the branch's, with passwords and owners.
 #[utoipa::path(
     post,
     path = "/projects/{project_id}/branches/{branch_id}/roles/sync",
@@ -90,7 +113,7 @@ fn wait(
     caller: &Caller,
     project: &ProjectId,
     mut operations: Vec<Operation>,
-) -> Result<(Option<RolesTaken>, Vec<Operation>), catalog::Error> {
+) -> Result<(Option<ServerTaken>, Vec<Operation>), catalog::Error> {
     let end = Instant::now() + PATIENCE;
     loop {
         let moment = catalog.moment();

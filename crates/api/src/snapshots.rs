@@ -1,6 +1,7 @@
 //! Snapshots: `/projects/{project_id}/snapshots` and `…/branches/{branch_id}/snapshot`.
 
 use crate::{
+    address::Addresses,
     branches::BranchBody,
     endpoints::{self, EndpointBody},
     error::ApiError,
@@ -212,6 +213,7 @@ async fn snapshot_delete(
 )]
 async fn snapshot_restore(
     session: Session,
+    addresses: Addresses,
     PathParams((project, id)): SnapshotPath,
     JsonBody(body): JsonBody<SnapshotRestoreRequest>,
 ) -> Result<Json<SnapshotRestoredBody>, ApiError> {
@@ -225,7 +227,7 @@ async fn snapshot_restore(
         session.run(move |catalog, caller| catalog.snapshot_restore(caller, &project, &id, &restore)).await?;
     Ok(Json(SnapshotRestoredBody {
         branch: restored.branch.into(),
-        endpoints: endpoints::bodies(restored.endpoints),
+        endpoints: endpoints::bodies(restored.endpoints, &addresses),
         operations: operations::bodies(restored.operations),
         new_passwords: restored.passwords.into_iter().map(Into::into).collect(),
     }))

@@ -206,9 +206,20 @@ records! {
     RetryRecord(1) { at: Time }
 
     /// What came of taking over roles of a server.
-    RoleSyncRecord(1) { taken: Vec<RoleName>, taken_count: u32, left: Vec<LeftRoleRecord>, left_count: u32 }
-    /// A role that was not taken over; a part of [`RoleSyncRecord`].
-    LeftRoleRecord(1) { name: String, reason: String }
+    RoleSyncRecord(1) { taken: Vec<RoleName>, taken_count: u32, left: Vec<LeftRecord>, left_count: u32 }
+    /// A role or a database that was not taken over; a part of [`RoleSyncRecord`] and [`DatabaseSyncRecord`].
+    LeftRecord(1) { name: String, reason: String }
+    /// What came of taking over databases of a server.
+    DatabaseSyncRecord(1) { taken: Vec<DatabaseName>, taken_count: u32, left: Vec<LeftRecord>, left_count: u32 }
+
+    /// What a server had and its branch didn't know.
+    DriftRecord(1) {
+        compared_at: Time,
+        roles: Vec<String>,
+        roles_count: u32,
+        databases: Vec<String>,
+        databases_count: u32,
+    }
 
     /// Whose a port is.
     PortRecord(1) { endpoint: EndpointId }

@@ -322,6 +322,7 @@ pub(crate) fn remove(tx: &mut Transaction<'_>, namespace: NamespaceId, endpoint:
         system::ENDPOINT_PORTS.delete(tx, NamespaceId::SYSTEM, key)?;
     }
     system::COMPUTES.delete(tx, NamespaceId::SYSTEM, key)?;
+    system::DRIFTS.delete(tx, NamespaceId::SYSTEM, key)?;
     system::GONE_COMPUTES.put(tx, NamespaceId::SYSTEM, key, &Marker {})
 }
 

@@ -212,6 +212,11 @@ impl FoundEndpoint {
     }
 }
 
+/// Refuses an endpoint that the project doesn't have.
+pub(crate) fn check_exists(source: &mut impl Source, project: &FoundProject, id: &EndpointId) -> Result<()> {
+    FoundEndpoint::find(source, project, id).map(drop)
+}
+
 /// The endpoints of a branch, in order of creation.
 pub(crate) fn of_branch(source: &mut impl Source, project: &FoundProject, branch: &BranchId) -> Result<Vec<Endpoint>> {
     let records = project::ENDPOINTS.all(source, project.namespace(), &pair(branch.as_str(), ""))?;

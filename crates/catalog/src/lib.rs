@@ -46,6 +46,7 @@ mod catalog;
 mod codec;
 mod compute;
 mod database;
+mod drift;
 mod endpoint;
 mod entropy;
 mod error;
@@ -62,6 +63,7 @@ mod provenance;
 mod role;
 mod scram;
 mod seal;
+mod server_sync;
 mod snapshot;
 mod stored_password;
 mod tables;
@@ -81,6 +83,7 @@ pub use self::{
     catalog::{Caller, Catalog, Moment, Options},
     compute::{ComputeChanges, ComputeLeased, DatabaseChange},
     database::{Database, DatabaseChanged},
+    drift::{Drift, NotedDrift},
     endpoint::{ComputeState, Endpoint, EndpointChanged, EndpointDefaults, EndpointKind, EndpointSpec, EndpointUpdate},
     entropy::{Entropy, EntropyError, OsEntropy},
     error::{Error, Kind, Result},
@@ -96,11 +99,9 @@ pub use self::{
     page::Page,
     project::{NewProject, Project, ProjectCreated, ProjectQuery, ProjectUpdate},
     provenance::Provenance,
-    role::{
-        Role, RoleChanged, RoleLeft, RoleLogin, RolePage, RolePurged, RoleSearch, RoleWithPassword, RolesTaken,
-        ServerRole,
-    },
+    role::{Role, RoleChanged, RoleLogin, RolePage, RolePurged, RoleSearch, RoleWithPassword},
     scram::{ParseVerifierError, ScramVerifier},
+    server_sync::{Left, ServerDatabase, ServerRole, ServerTaken, Taken},
     snapshot::{NewSnapshot, RestoreFinalized, Snapshot, SnapshotRestore, SnapshotRestored},
     stored_password::PasswordKeysRotated,
     text_map::TextMap,

@@ -225,7 +225,7 @@ const RESERVED_DATABASES: &[&str] = &["postgres", "template0", "template1"];
 
 impl RoleName {
     /// The system role that every branch has.
-    pub(crate) fn web_access() -> Self {
+    pub fn web_access() -> Self {
         Self("web_access".to_owned())
     }
 

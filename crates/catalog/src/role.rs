@@ -2,7 +2,6 @@
 
 mod list;
 mod purge;
-mod sync;
 
 use chrono::{DateTime, Utc};
 use offshoot_engine::{BranchId as EngineBranch, Transaction, Version};
@@ -11,7 +10,6 @@ use secrecy::SecretString;
 pub use self::{
     list::{RolePage, RoleSearch},
     purge::RolePurged,
-    sync::{RoleLeft, RolesTaken, ServerRole},
 };
 use crate::{
     catalog::{Caller, Catalog, FoundBranch, now},

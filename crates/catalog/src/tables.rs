@@ -52,6 +52,8 @@ pub(crate) mod system {
     pub(crate) const ENDPOINT_PORTS: Records<EndpointPortRecord> = Records::new("endpoint_ports");
     /// Endpoint id: what its compute may have of its branch.
     pub(crate) const COMPUTES: Records<ComputeRecord> = Records::new("computes");
+    /// Endpoint id: what its server has and its branch doesn't know.
+    pub(crate) const DRIFTS: Records<DriftRecord> = Records::new("drifts");
     /// Endpoint id: endpoints that are gone, whose computes aren't yet.
     pub(crate) const GONE_COMPUTES: Records<Marker> = Records::new("gone_computes");
 }
@@ -78,6 +80,8 @@ pub(crate) mod project {
     pub(crate) const OPERATIONS: Records<OperationRecord> = Records::new("operations");
     /// Operation id: what came of taking over roles.
     pub(crate) const ROLE_SYNCS: Records<RoleSyncRecord> = Records::new("role_syncs");
+    /// Operation id: what came of taking over databases.
+    pub(crate) const DATABASE_SYNCS: Records<DatabaseSyncRecord> = Records::new("database_syncs");
     /// Branch id, NUL, operation id: the operations of a branch that aren't finished.
     pub(crate) const BRANCH_OPERATIONS: Records<Marker> = Records::new("branch_operations");
 }

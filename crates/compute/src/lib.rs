@@ -46,10 +46,10 @@ mod tls;
 use std::{error::Error, iter::successors, time::Duration};
 
 pub use self::{
-    apply::{Admin, ApplyError, Drift},
+    apply::{Admin, ApplyError},
     driver::{
-        Driver, DriverError, StartedServer,
-        external::{ExternalServers, ServerList},
+        Driver, DriverError, ServerOptions, StartedServer,
+        external::{ExternalServers, ServerAddress, ServerList},
         postgres::{Clusters, PostgresOptions, Programs},
     },
     executor::{Executor, ExecutorError, ExecutorOptions, Retries},

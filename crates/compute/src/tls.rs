@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{CertificateError, ClientConfig, RootCertStore, crypto::ring};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How connections to a server are secured.
@@ -70,4 +70,33 @@ impl ServerTls {
     pub(crate) fn connector(&self) -> MakeRustlsConnect {
         MakeRustlsConnect::new(ClientConfig::clone(&self.config))
     }
+}
+
+/// What would be right, where an error is about a server's certificate.
+pub(crate) fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let error = match inner {
+        Some(inner) => inner.downcast_ref(),
+        None => error.downcast_ref(),
+    };
+    let rustls::Error::InvalidCertificate(wrong) = error? else { return None };
+    Some(match wrong {
+        // Authorities may have the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "none of the certificates that are trusted vouches for the server's; \
+             name the file with the one that does (sslrootcert in the connection string)"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "connect to a name that stands in the server's certificate, or give the server one with this name"
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => "give the server a certificate that is valid now",
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "the server shows the certificate of an authority as its own; \
+             give it one that the authority has signed, or a self-signed one with basicConstraints CA:FALSE"
+        }
+        _ => return None,
+    })
 }

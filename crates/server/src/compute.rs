@@ -1,9 +1,11 @@
 //! `--compute`: what runs the computes of endpoints.
 
 use crate::{ComputeDriver, ComputeOptions, Error, StoreKind};
+use offshoot_api::{Address, Addresses};
 use offshoot_catalog::Catalog;
 use offshoot_compute::{
     Clusters, DriverError, Executor, ExecutorError, ExecutorOptions, ExternalServers, PostgresOptions, Programs,
+    ServerAddress,
 };
 use std::path::Path;
 
@@ -63,6 +65,16 @@ impl Computes {
                 .with_pg_versions(u8::try_from(clusters.major())),
             Computes::None | Computes::External(_) => catalog,
         }
+    }
+
+    /// Where endpoints are reached whose servers run elsewhere.
+    pub(crate) fn addresses(&self) -> Addresses {
+        let Computes::External(servers) = self else { return Addresses::default() };
+        let servers = servers.clone();
+        Addresses::new(move |endpoint| {
+            let ServerAddress { host, port, has_tls } = servers.address(endpoint)?;
+            Some(Address { host, port, requires_tls: has_tls })
+        })
     }
 
     /// Starts to do operations.

@@ -58,10 +58,11 @@ pub fn serve(options: &ServeOptions) -> Result<(), Error> {
     let listener = runtime.block_on(TcpListener::bind(options.listen));
     let listener = listener.map_err(|source| Error::Listen { address: options.listen, source })?;
     first_key::ensure(&catalog, options)?;
+    let api = ApiOptions { addresses: computes.addresses(), ..ApiOptions::default() };
     let executor = computes.start(catalog.clone(), &options.compute)?;
     let housekeeping = Housekeeping::start(catalog.clone())?;
     let admin = Admin { catalog: catalog.clone(), keys };
-    let app = router(catalog, ApiOptions::default()).merge(console());
+    let app = router(catalog, api).merge(console());
     let served = runtime.block_on(async {
         let (control, listeners) = store.and_then(|store| listen_for_control(&options.data_dir, store, admin)).unzip();
         let served = serve_until_signal(listener, app, listeners).await;

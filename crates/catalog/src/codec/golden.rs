@@ -327,9 +327,28 @@ fn retry() {
 
 #[test]
 fn role_sync() {
-    let left = LeftRoleRecord { name: "pg_x".into(), reason: "no".into() };
+    let left = LeftRecord { name: "pg_x".into(), reason: "no".into() };
     let record = RoleSyncRecord { taken: vec![text("sally")], taken_count: 1, left: vec![left], left_count: 300 };
     check(record, "01010573616c6c7901010470675f78026e6ffb2c01");
+}
+
+#[test]
+fn database_sync() {
+    let left = LeftRecord { name: "x".into(), reason: "no".into() };
+    let record = DatabaseSyncRecord { taken: vec![text("shop")], taken_count: 1, left: vec![left], left_count: 1 };
+    check(record, "01010473686f7001010178026e6f01");
+}
+
+#[test]
+fn drift() {
+    let record = DriftRecord {
+        compared_at: at(0),
+        roles: vec!["x".into()],
+        roles_count: 1,
+        databases: vec!["shop".into()],
+        databases_count: 300,
+    };
+    check(record, "010001017801010473686f70fb2c01");
 }
 
 #[test]

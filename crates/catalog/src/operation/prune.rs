@@ -60,6 +60,7 @@ impl Catalog {
                 self.commit(|tx| {
                     old.iter().try_for_each(|key| {
                         project::ROLE_SYNCS.delete(tx, namespace, key)?;
+                        project::DATABASE_SYNCS.delete(tx, namespace, key)?;
                         project::OPERATIONS.delete(tx, namespace, key)
                     })
                 })?;

@@ -19,6 +19,7 @@ use crate::{
     catalog::{Catalog, now},
     codec::{Marker, OpenOperationRecord, OperationRecord, RetryRecord, Time},
     compute::{self, ComputeChanges},
+    drift::{self, Drift},
     endpoint::{self, ComputeState},
     entropy::Entropy,
     error::{Error, Result},
@@ -70,6 +71,8 @@ pub enum Outcome {
         compute: Option<ComputeState>,
         /// What was applied; operations that it covers are finished with this one.
         changes: ComputeChanges,
+        /// What the server has and the branch doesn't know, where all of it was compared.
+        drift: Option<Drift>,
     },
     /// There was nothing to do.
     Skipped,
@@ -232,9 +235,12 @@ fn finish(tx: &mut Transaction<'_>, project: &ProjectId, id: OperationId, outcom
             }
             *compute
         }
-        Outcome::Applied { compute, changes } => {
+        Outcome::Applied { compute, changes, drift } => {
             close(tx, namespace, id, record, OperationStatus::Finished, None)?;
             compute::note_applied(tx, changes)?;
+            if let Some(drift) = drift {
+                drift::note(tx, &changes.endpoint, drift)?;
+            }
             for (covered, status) in &changes.covers {
                 if let Some(record) = open_record(tx, namespace, *covered)? {
                     close(tx, namespace, *covered, record, *status, None)?;

@@ -19,7 +19,7 @@ pub enum Turn {
     Do,
     /// There is nothing to do.
     Skip,
-    /// A newer operation undoes it.
+    /// A newer operation undoes it, or it is done already.
     Cancel,
 }
 
@@ -36,6 +36,10 @@ impl Catalog {
         let Some(found) = found else { return Ok(Turn::Cancel) };
         let namespace = NamespaceId::new(found.namespace);
         let mut later = open_on(&mut source, namespace, branch, endpoint)?;
+        if !later.iter().any(|(id, _)| *id == operation.id) {
+            // It came to its end since it was read.
+            return Ok(Turn::Cancel);
+        }
         later.retain(|(id, _)| *id > operation.id);
         match operation.action {
             OperationAction::StartCompute => {

@@ -106,7 +106,7 @@ impl Catalog {
         let after = search.after.as_deref().map(Place::parse).transpose()?;
         let text = search.text.as_deref().map(str::to_lowercase);
         let fits = |name: &str| text.as_ref().is_none_or(|text| name.to_lowercase().contains(text));
-        let mut source = self.engine().snapshot()?;
+        let mut source = self.snapshot()?;
         let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
         let (mut found, mut places) = (0, Vec::new());
         for (name, record) in entries::ROLES.list(&mut source, branch.engine, b"", usize::MAX)? {

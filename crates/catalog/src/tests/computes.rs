@@ -36,7 +36,7 @@ fn finish(world: &World, due: &DueOperation, outcome: Outcome) -> Result<(), Err
 fn apply(world: &World) -> TestResult {
     let changes = changes(world, false)?;
     world.catalog.compute_begin(&changes, "one", now(world))??;
-    finish(world, &due(world)?, Outcome::Applied { compute: Some(ComputeState::Active), changes })?;
+    finish(world, &due(world)?, Outcome::Applied { compute: Some(ComputeState::Active), changes, drift: None })?;
     Ok(())
 }
 
@@ -104,7 +104,7 @@ fn applying_the_newest_finishes_all_changes_that_were_scheduled_by_then() -> Tes
     let read = changes(&world, false)?;
     world.create_role(&world.main, "later")?;
     world.catalog.compute_begin(&read, "one", now(&world))??;
-    finish(&world, &due(&world)?, Outcome::Applied { compute: None, changes: read })?;
+    finish(&world, &due(&world)?, Outcome::Applied { compute: None, changes: read, drift: None })?;
     let statuses: Vec<_> = world.operations()?.iter().skip(2).map(|operation| operation.status).collect();
     assert_eq!(statuses[..3], [OperationStatus::Finished; 3]);
     assert_eq!(statuses[3], OperationStatus::Running);

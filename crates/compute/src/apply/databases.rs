@@ -5,12 +5,14 @@
 //! crash can come between making a database and marking it.
 
 use offshoot_catalog::{Database, DatabaseChange};
+use tokio_postgres::types::Type;
 
 use super::{
     error::ApplyError,
     facts::{FoundDatabase, MARK},
     quote::{Ident, Literal},
-    session::{Admin, Session, Version},
+    session::{Admin, Session, get},
+    setup::Setup,
 };
 
 /// What is to become of one database.
@@ -27,12 +29,12 @@ pub(super) async fn apply(
     session: &Session,
     changes: &[DatabaseChange],
     found: &[FoundDatabase],
-    (privileged, version): (&str, Version),
+    setup: Setup<'_>,
 ) -> Result<(), ApplyError> {
     let fates: Vec<Fate<'_>> = changes.iter().flat_map(|change| fates(change, found)).collect();
     for fate in &fates {
         if let Fate::Drop(found) = fate {
-            drop_database(session, found).await?;
+            drop_database(admin, session, &found.name, found.is_invalid).await?;
         }
     }
     let left: Vec<&FoundDatabase> = found.iter().filter(|found| !fates.contains(&Fate::Drop(found))).collect();
@@ -49,11 +51,12 @@ pub(super) async fn apply(
                 if !is_right {
                     set_owner(session, wanted).await?;
                 }
-                (wanted, *mark, is_right && found.mark == Some(*mark))
+                let is_set_up = found.setup.as_ref().is_some_and(|found| *found == setup.mark());
+                (wanted, *mark, is_right && is_set_up && found.mark == Some(*mark))
             }
         };
         if !is_made {
-            furnish(admin, session, wanted, (privileged, version)).await?;
+            setup.database(admin, session, (wanted.name.as_str(), wanted.owner.as_str())).await?;
             set_mark(session, wanted.name.as_str(), mark).await?;
         }
     }
@@ -126,14 +129,56 @@ async fn rename_database(session: &Session, from: &str, to: &str) -> Result<(), 
     session.run(&doing, &format!("ALTER DATABASE {} RENAME TO {}", Ident(from), Ident(to))).await
 }
 
-async fn drop_database(session: &Session, found: &FoundDatabase) -> Result<(), ApplyError> {
-    let name = Ident(&found.name);
-    let doing = format!("dropping database {:?}", found.name);
-    // Whoever owns a database can make it a template, which can't be dropped.
-    if !found.is_invalid {
-        session.run(&doing, &format!("ALTER DATABASE {name} IS_TEMPLATE false")).await?;
+/// Drops a database. One that `is_invalid` was half dropped before.
+pub(super) async fn drop_database(
+    admin: &Admin,
+    session: &Session,
+    name: &str,
+    is_invalid: bool,
+) -> Result<(), ApplyError> {
+    let doing = format!("dropping database {name:?}");
+    if !is_invalid {
+        drop_subscriptions(admin, session, name).await?;
+        // Whoever owns a database can make it a template, which can't be dropped.
+        session.run(&doing, &format!("ALTER DATABASE {} IS_TEMPLATE false", Ident(name))).await?;
     }
-    session.run(&doing, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
+    session.run(&doing, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", Ident(name))).await
+}
+
+/// Drops what a database subscribes to: otherwise it can't be dropped itself. The publisher, which may be gone, keeps
+/// its slot.
+async fn drop_subscriptions(admin: &Admin, session: &Session, name: &str) -> Result<(), ApplyError> {
+    let doing = format!("dropping the subscriptions of database {name:?}");
+    let query = "SELECT subname::text FROM pg_subscription s JOIN pg_database d ON d.oid = subdbid WHERE datname = $1";
+    let rows = session.rows(&doing, query, &[(&name, Type::NAME)]).await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let inside = enter(admin, session, name).await?;
+    for row in &rows {
+        let found: String = get(row, 0, &doing)?;
+        let subscription = Ident(&found);
+        let statements = format!(
+            "ALTER SUBSCRIPTION {subscription} DISABLE; ALTER SUBSCRIPTION {subscription} SET (slot_name = NONE); \
+             DROP SUBSCRIPTION {subscription}"
+        );
+        inside.run(&doing, &statements).await?;
+    }
+    Ok(())
+}
+
+/// Connects to a database, also where its owner lets nobody in.
+pub(super) async fn enter(admin: &Admin, session: &Session, name: &str) -> Result<Session, ApplyError> {
+    let doing = format!("connecting to database {name:?}");
+    let query = "SELECT FROM pg_database WHERE datname = $1 AND NOT datallowconn";
+    if session.rows(&doing, query, &[(&name, Type::NAME)]).await?.is_empty() {
+        return admin.connect_to(name).await;
+    }
+    let allow = |is_so: bool| format!("ALTER DATABASE {} ALLOW_CONNECTIONS {is_so}", Ident(name));
+    session.run(&doing, &allow(true)).await?;
+    let inside = admin.connect_to(name).await;
+    session.run(&doing, &allow(false)).await?;
+    inside
 }
 
 async fn create(
@@ -163,30 +208,4 @@ async fn set_owner(session: &Session, wanted: &Database) -> Result<(), ApplyErro
 async fn set_mark(session: &Session, name: &str, mark: i64) -> Result<(), ApplyError> {
     let doing = format!("marking database {name:?}");
     session.run(&doing, &format!("ALTER DATABASE {} SET {MARK} TO '{mark}'", Ident(name))).await
-}
-
-/// What the privileged group and the owner may do in a database.
-async fn furnish(
-    admin: &Admin,
-    session: &Session,
-    wanted: &Database,
-    (privileged, version): (&str, Version),
-) -> Result<(), ApplyError> {
-    let (name, group) = (Ident(wanted.name.as_str()), Ident(privileged));
-    let doing = format!("setting up database {:?}", wanted.name.as_str());
-    session.run(&doing, &format!("GRANT ALL ON DATABASE {name} TO {group}")).await?;
-    let mut inside = vec![
-        format!("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO {group} WITH GRANT OPTION"),
-        format!("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO {group} WITH GRANT OPTION"),
-    ];
-    // From 15 on the schema belongs to whoever owns the database.
-    if version.major() < 15 {
-        inside.push(format!("ALTER SCHEMA public OWNER TO {}", Ident(wanted.owner.as_str())));
-    }
-    let session = admin.connect_to(wanted.name.as_str()).await?;
-    // Somebody may have dropped the schema; then there is nothing to set up in it.
-    if session.rows(&doing, "SELECT FROM pg_namespace WHERE nspname = 'public'", &[]).await?.is_empty() {
-        return Ok(());
-    }
-    session.run(&doing, &inside.join("; ")).await
 }

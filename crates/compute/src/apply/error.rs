@@ -58,6 +58,14 @@ pub enum ApplyError {
         /// What differs.
         differences: String,
     },
+    /// The server can't be changed, and doesn't have what it is to have.
+    #[error(
+        "the server is a standby, to which nothing can be applied, and its primary has not given it yet: {differences}"
+    )]
+    StandbyDiffers {
+        /// What differs.
+        differences: String,
+    },
     /// It took too long.
     #[error("it was given up after {seconds} seconds")]
     TimedOut {
@@ -74,6 +82,14 @@ impl ApplyError {
         Self::Connect { database: database.to_owned(), reason: reason(error) }
     }
 
+    /// The same difference, on a standby.
+    pub(crate) fn of_standby(self) -> Self {
+        match self {
+            Self::Differs { differences } => Self::StandbyDiffers { differences },
+            other => other,
+        }
+    }
+
     pub(crate) fn refused(doing: &str, error: &tokio_postgres::Error) -> Self {
         let code = error.code().map(|code| SqlState::code(code).to_owned());
         Self::Refused { doing: doing.to_owned(), reason: reason(error), code }
@@ -87,10 +103,18 @@ fn reason(error: &tokio_postgres::Error) -> String {
         return format!("{}{}", server.message(), detail.unwrap_or_default());
     }
     let mut text = error.to_string();
+    let mut advice = None;
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
+        advice = advice.or_else(|| crate::tls::advice(cause));
         source = cause.source();
     }
-    text
+    if text.contains("server does not support TLS") {
+        advice = Some("turn its setting ssl on, or give the connection string no sslmode");
+    }
+    match advice {
+        Some(advice) => format!("{text}; {advice}"),
+        None => text,
+    }
 }

@@ -7,7 +7,7 @@ use offshoot_catalog::{Role, RoleLogin, RoleName};
 use super::{
     error::ApplyError,
     facts::FoundRole,
-    quote::{Ident, Literal, list},
+    quote::{Ident, Literal},
     session::Version,
 };
 
@@ -59,8 +59,10 @@ pub(super) fn plan(
             }
             (Some(role), None) => plan.statements.push(create(role, privileged, version)),
             (Some(role), Some(found)) => {
-                if !has_login(role, found) {
-                    plan.statements.push(format!("ALTER ROLE {} {}", Ident(name), login(role)));
+                let lacks_attributes = !role.protected && !found.has_attributes;
+                if !has_login(role, found) || lacks_attributes {
+                    let attributes = if lacks_attributes { attributes(version) } else { "" };
+                    plan.statements.push(format!("ALTER ROLE {} {attributes} {}", Ident(name), login(role)));
                 }
                 if !role.protected && !found.is_privileged {
                     plan.statements.push(format!("GRANT {} TO {}", Ident(privileged), Ident(name)));
@@ -71,8 +73,13 @@ pub(super) fn plan(
     Ok(plan)
 }
 
+/// Whether a role is as the branch says.
+pub(super) fn is_right(role: &Role, found: &FoundRole) -> bool {
+    has_login(role, found) && (role.protected || (found.is_privileged && found.has_attributes))
+}
+
 /// Whether a role logs in as the branch says.
-pub(super) fn has_login(role: &Role, found: &FoundRole) -> bool {
+fn has_login(role: &Role, found: &FoundRole) -> bool {
     let verifier = role.verifier.as_ref().map(|verifier| verifier.expose());
     found.can_login == (role.login == RoleLogin::Password) && found.password.as_deref() == verifier && !found.expires
 }
@@ -101,22 +108,10 @@ fn login(role: &Role) -> String {
 ///
 /// Before PostgreSQL 16, CREATEROLE lets a role make itself a member of `pg_execute_server_program`, and so run
 /// programs as the user whom the server runs as. There it is left out.
-fn attributes(version: Version) -> &'static str {
+pub(super) fn attributes(version: Version) -> &'static str {
     if version.major() >= 16 {
         "INHERIT CREATEDB CREATEROLE BYPASSRLS REPLICATION"
     } else {
         "INHERIT CREATEDB BYPASSRLS REPLICATION"
     }
-}
-
-/// What makes the group whose members the branch's roles are.
-pub(super) fn create_privileged(name: &str, version: Version) -> Vec<String> {
-    let mut groups = vec!["pg_read_all_data", "pg_write_all_data"];
-    let since = [(16, "pg_create_subscription"), (17, "pg_maintain"), (18, "pg_signal_autovacuum_worker")];
-    groups.extend(since.iter().filter(|(major, _)| version.major() >= *major).map(|(_, group)| *group));
-    let name = Ident(name);
-    vec![
-        format!("CREATE ROLE {name} NOLOGIN {} IN ROLE {}", attributes(version), list(groups)),
-        format!("GRANT pg_monitor, pg_signal_backend TO {name} WITH ADMIN OPTION"),
-    ]
 }

@@ -130,10 +130,10 @@ impl Session {
         self.client.query_typed(query, parameters).await.map_err(|error| ApplyError::refused(doing, &error))
     }
 
-    /// The server's version as it counts itself, such as 150018; after a check that it and the administrator are fit.
-    pub(crate) async fn version(&self) -> Result<Version, ApplyError> {
+    /// The server's version, and whether it is a standby; after a check that it and the administrator are fit.
+    pub(crate) async fn version(&self) -> Result<(Version, bool), ApplyError> {
         let query = "SELECT current_setting('server_version_num'), current_user::text, \
-                     (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)";
+                     (SELECT rolsuper FROM pg_roles WHERE rolname = current_user), pg_is_in_recovery()";
         let doing = "asking for the server's version";
         let rows = self.rows(doing, query, &[]).await?;
         let row = rows.first().ok_or(ApplyError::TooOld { major: 0 })?;
@@ -145,7 +145,7 @@ impl Session {
         if !get::<bool>(row, 2, doing)? {
             return Err(ApplyError::NotSuperuser { user: get(row, 1, doing)? });
         }
-        Ok(version)
+        Ok((version, get(row, 3, doing)?))
     }
 }
 
@@ -158,7 +158,7 @@ pub(crate) fn get<'a, T: tokio_postgres::types::FromSql<'a>>(
     row.try_get(column).map_err(|error| ApplyError::refused(doing, &error))
 }
 
-/// A server's version.
+/// A server's version as it counts itself, such as 150018.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version(pub(crate) u32);
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use offshoot_catalog::{ComputeChanges, RoleName};
+use offshoot_catalog::{ComputeChanges, DatabaseChange, Drift, RoleName};
 
 use super::{
     error::ApplyError,
@@ -10,22 +10,6 @@ use super::{
     roles,
     session::Session,
 };
-
-/// What a server has and its branch doesn't know.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drift {
-    /// Roles, those of the system and superusers excepted.
-    pub roles: BTreeSet<String>,
-    /// Databases, those of the system excepted.
-    pub databases: BTreeSet<String>,
-}
-
-impl Drift {
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.roles.is_empty() && self.databases.is_empty()
-    }
-}
 
 /// How many differences are named.
 const MAX_NAMED: usize = 10;
@@ -36,7 +20,7 @@ pub(super) async fn compare(
     session: &Session,
     changes: &ComputeChanges,
     privileged: &str,
-) -> Result<Drift, ApplyError> {
+) -> Result<Option<Drift>, ApplyError> {
     let mut drift = Drift::default();
     let found = if changes.is_whole {
         facts::all_roles(session, privileged).await?
@@ -48,7 +32,7 @@ pub(super) async fn compare(
     for (name, role) in &changes.roles {
         let is_right = match (role, found.get(name.as_str())) {
             (None, found) => found.is_none_or(|found| found.is_superuser),
-            (Some(role), Some(found)) => roles::has_login(role, found) && (role.protected || found.is_privileged),
+            (Some(role), Some(found)) => roles::is_right(role, found),
             (Some(_), None) => false,
         };
         if !is_right {
@@ -66,7 +50,7 @@ pub(super) async fn compare(
             drift.databases = unknown_databases(changes, found);
         }
     }
-    if differences.is_empty() { Ok(drift) } else { Err(differ(differences)) }
+    if differences.is_empty() { Ok(changes.is_whole.then_some(drift)) } else { Err(differ(differences)) }
 }
 
 fn different_databases<'a>(
@@ -89,9 +73,22 @@ fn different_databases<'a>(
 }
 
 fn unknown_databases(changes: &ComputeChanges, found: Vec<FoundDatabase>) -> BTreeSet<String> {
+    unknown_among(changes, found).map(|found| found.name).collect()
+}
+
+/// The databases that are not the branch's. One without a mark is the branch's where the name fits, as when applying.
+pub(super) fn unknown_among(
+    changes: &ComputeChanges,
+    found: Vec<FoundDatabase>,
+) -> impl Iterator<Item = FoundDatabase> {
     let marks: BTreeSet<i64> = changes.databases.iter().map(|change| change.created_at.timestamp_micros()).collect();
-    let unknown = found.into_iter().filter(|found| found.mark.is_none_or(|mark| !marks.contains(&mark)));
-    unknown.map(|found| found.name).collect()
+    let current = |change: &DatabaseChange| change.database.as_ref().map(|database| database.name.clone());
+    let names = changes.databases.iter().flat_map(move |change| change.names.iter().cloned().chain(current(change)));
+    let names: BTreeSet<String> = names.map(|name| name.to_string()).collect();
+    found.into_iter().filter(move |found| match found.mark {
+        Some(mark) => !marks.contains(&mark),
+        None => !names.contains(&found.name),
+    })
 }
 
 fn differ(mut differences: Vec<String>) -> ApplyError {

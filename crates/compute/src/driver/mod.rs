@@ -12,12 +12,11 @@ use crate::{apply::Admin, tls::TlsError};
 
 /// Runs the computes of endpoints. All of it can be asked for again and does no harm then.
 pub trait Driver: Send + Sync + 'static {
-    /// Makes sure that an endpoint's server runs, and tells how an administrator connects to it. `port` is where it is
-    /// to listen.
+    /// Makes sure that an endpoint's server runs, and tells how an administrator connects to it.
     fn start(
         &self,
         endpoint: &EndpointId,
-        port: Option<u16>,
+        options: ServerOptions,
     ) -> impl Future<Output = Result<Admin, DriverError>> + Send;
 
     /// Makes sure that an endpoint's server doesn't run.
@@ -34,6 +33,15 @@ pub trait Driver: Send + Sync + 'static {
 
     /// Stops all servers that were started.
     fn stop_all(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// How an endpoint's server is to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// Where it is to listen, on this machine.
+    pub port: Option<u16>,
+    /// Whether its transactions only read unless they ask for more.
+    pub is_read_only: bool,
 }
 
 /// A server that a driver started.

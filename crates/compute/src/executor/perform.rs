@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use offshoot_catalog::{
-    ComputeChanges, ComputeLeased, ComputeState, DueOperation, EndpointId, OperationAction, Outcome, Turn,
+    ComputeChanges, ComputeLeased, ComputeState, DueOperation, EndpointId, EndpointKind, OperationAction, Outcome, Turn,
 };
 
 use super::Core;
 use crate::{
-    apply::{ApplyError, LockedServer},
-    driver::{Driver, DriverError},
+    apply::{Admin, ApplyError, LockedServer},
+    driver::{Driver, DriverError, ServerOptions},
     error_chain,
     progress::Progress,
 };
@@ -77,7 +77,7 @@ impl<D: Driver> Core<D> {
                 self.make_current(due, endpoint, Some(ComputeState::Active), progress).await
             }
             OperationAction::ApplyConfig => self.make_current(due, endpoint, None, progress).await,
-            OperationAction::SyncRoles => self.take_roles(due, endpoint).await,
+            OperationAction::SyncRoles => self.take_over(due, endpoint).await,
             OperationAction::SuspendCompute => {
                 self.driver.stop(endpoint).await?;
                 self.compared.lock().remove(endpoint);
@@ -97,9 +97,7 @@ impl<D: Driver> Core<D> {
         compute: Option<ComputeState>,
         progress: &Progress,
     ) -> Result<Outcome, Failure> {
-        let of = endpoint.clone();
-        let port = self.blocking(move |catalog| catalog.compute_port(&of)).await?;
-        let admin = self.driver.start(endpoint, port).await?;
+        let admin = self.start(endpoint).await?;
         // Whatever anybody commits from here on comes into what is read below, or is applied by somebody who waits for
         // this lock. So an executor that lost its lease can't put an old state in place of a new one.
         let server = LockedServer::lock(&admin).await?;
@@ -107,11 +105,12 @@ impl<D: Driver> Core<D> {
         let Some(changes) = self.read_changes(due, endpoint, is_whole).await? else {
             return self.leave(endpoint).await;
         };
+        let mut drift = None;
         if !changes.is_empty() {
             let (begun, name) = (changes.clone(), self.options.name.clone());
             self.blocking(move |catalog| catalog.compute_begin(&begun, &name, Utc::now())).await??;
-            let drift = server.apply(&changes, &self.options.privileged_role, progress).await?;
-            if !drift.is_empty() {
+            drift = server.apply(&changes, &self.options.privileged_role, progress).await?;
+            if let Some(drift) = drift.as_ref().filter(|drift| !drift.is_empty()) {
                 let (roles, databases) = (drift.roles.len(), drift.databases.len());
                 tracing::info!(
                     endpoint = endpoint.as_str(),
@@ -123,21 +122,31 @@ impl<D: Driver> Core<D> {
             }
         }
         self.compared.lock().insert(endpoint.clone());
-        Ok(Outcome::Applied { compute, changes })
+        Ok(Outcome::Applied { compute, changes, drift })
     }
 
-    /// Tells the catalog what roles an endpoint's server has that its branch doesn't know.
-    async fn take_roles(&self, due: &DueOperation, endpoint: &EndpointId) -> Result<Outcome, Failure> {
+    /// Makes sure that an endpoint's server runs.
+    async fn start(&self, endpoint: &EndpointId) -> Result<Admin, Failure> {
         let of = endpoint.clone();
-        let port = self.blocking(move |catalog| catalog.compute_port(&of)).await?;
-        let admin = self.driver.start(endpoint, port).await?;
+        let asked = self.blocking(move |catalog| {
+            let port = catalog.compute_port(&of)?;
+            let kind = catalog.compute_endpoint(&of)?.map(|endpoint| endpoint.kind);
+            Ok::<_, offshoot_catalog::Error>(ServerOptions { port, is_read_only: kind == Some(EndpointKind::ReadOnly) })
+        });
+        Ok(self.driver.start(endpoint, asked.await?).await?)
+    }
+
+    /// Tells the catalog what roles and databases an endpoint's server has that its branch doesn't know.
+    async fn take_over(&self, due: &DueOperation, endpoint: &EndpointId) -> Result<Outcome, Failure> {
+        let admin = self.start(endpoint).await?;
         let server = LockedServer::lock(&admin).await?;
         let Some(changes) = self.read_changes(due, endpoint, true).await? else {
             return self.leave(endpoint).await;
         };
-        let unknown = server.unknown_roles(&changes, &self.options.privileged_role).await?;
+        let roles = server.unknown_roles(&changes, &self.options.privileged_role).await?;
+        let databases = server.unknown_databases(&changes).await?;
         let asked = due.clone();
-        self.blocking(move |catalog| catalog.roles_take(&asked, &unknown)).await?;
+        self.blocking(move |catalog| catalog.server_take(&asked, &roles, &databases)).await?;
         Ok(Outcome::Finished { compute: None })
     }
 

@@ -109,3 +109,49 @@ fn what_an_owner_sets_for_a_database_does_not_hold_for_the_administrator() -> Te
     assert_eq!(query(&login, "sprung", owner)?, ["casey"]);
     Ok(())
 }
+
+#[test]
+fn databases_made_in_sql_become_databases_of_the_branch_with_their_owners() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    world.settle()?;
+    let login = world.login(&main)?;
+    let password = world.passwords[&main]["casey"].clone();
+    connect(&login, "casey", &password, "postgres")?.run("CREATE DATABASE shop")?;
+    connect(&login, "casey", &password, "shop")?.run("CREATE SCHEMA s; CREATE TABLE s.t AS SELECT 'kept' AS x")?;
+    let boss = admin(&login, "postgres")?;
+    boss.run("CREATE ROLE sally LOGIN PASSWORD 'in-sql'")?;
+    boss.run("CREATE DATABASE \"of sally\" OWNER sally")?;
+    boss.run("CREATE DATABASE of_admin")?;
+    boss.run("CREATE DATABASE of_another OWNER casey")?;
+    boss.run("ALTER DATABASE of_another SET offshoot.database TO '1'")?;
+
+    let operations = world.catalog.role_sync(&world.caller, &world.project, &main)?;
+    world.settle()?;
+    let result = world.catalog.role_sync_result(&world.caller, &world.project, operations[0].id)?.ok_or("no result")?;
+    assert_eq!((result.roles.taken_count, result.databases.taken_count), (1, 2));
+    assert_eq!(result.databases.taken, [DatabaseName::new("shop")?, DatabaseName::new("of sally")?]);
+    let left: Vec<_> = result.databases.left.iter().map(|left| left.name.as_str()).collect();
+    assert_eq!((left, result.databases.left_count), (vec!["of_admin", "of_another"], 2));
+    assert!(result.databases.left[0].reason.contains("\"cloud_admin\""), "{:?}", result.databases.left);
+
+    // They are the branch's: with what is in them, and set up like any other; a child has them, and empty.
+    world.check_after_settling()?;
+    assert_eq!(query(&login, "shop", "SELECT x FROM s.t")?, ["kept"]);
+    let functions =
+        "SELECT has_function_privilege('neon_superuser', 'pg_show_replication_origin_status()', 'EXECUTE')::text";
+    assert_eq!(query(&login, "shop", functions)?, ["true"]);
+    let child = world.fork(&main, offshoot_engine::Point::Head, world.passwords[&main].clone())?;
+    world.check_after_settling()?;
+    let of_child = "SELECT datname || ' of ' || pg_get_userbyid(datdba) FROM pg_database \
+                    WHERE datname IN ('shop', 'of sally') ORDER BY 1";
+    assert_eq!(query(&world.login(&child)?, "postgres", of_child)?, ["of sally of sally", "shop of casey"]);
+    update(&world, "shop", Some("store"), Some("sally"))?;
+    world.catalog.database_delete(&world.caller, &world.project, &main, &DatabaseName::new("of sally")?)?;
+    world.check_after_settling()?;
+    assert_eq!(query(&login, "store", "SELECT x FROM s.t")?, ["kept"]);
+    let names: Vec<_> =
+        databases(&world)?.into_iter().map(|name| name.split(' ').next().unwrap_or("").to_owned()).collect();
+    assert_eq!(names, ["neondb", "of_admin", "of_another", "store"]);
+    Ok(())
+}

@@ -1,53 +1,9 @@
 //! Servers that somebody else runs.
 
-use std::{fs, path::PathBuf};
+use offshoot_catalog::OperationStatus;
+use offshoot_compute::{Executor, ExecutorOptions, ExternalServers, ServerList};
 
-use offshoot_catalog::{EndpointId, OperationStatus};
-use offshoot_compute::{
-    Clusters, Driver, Executor, ExecutorOptions, ExternalServers, PostgresOptions, Programs, ServerList,
-};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-
-use crate::common::{Fallible, Login, TestResult, World, admin, log_in};
-
-/// Somebody else's server.
-struct Elsewhere {
-    dir: TempDir,
-    runtime: Runtime,
-    clusters: Clusters,
-    login: Login,
-}
-
-impl Elsewhere {
-    fn start(port: u16) -> Fallible<Self> {
-        let dir = TempDir::with_prefix("offshoot-elsewhere-")?;
-        let (clusters, programs) = (dir.path().join("pg"), Programs::find(None)?);
-        let login = Login { socket: clusters.join("ep-some-where-1").join("s"), port };
-        let options = PostgresOptions { dir: clusters, programs, user: None, is_durable: false };
-        let (runtime, clusters) = (Runtime::new()?, Clusters::new(options)?);
-        runtime.block_on(clusters.start(&"ep-some-where-1".parse()?, Some(port)))?;
-        Ok(Self { dir, runtime, clusters, login })
-    }
-
-    fn list(&self) -> PathBuf {
-        self.dir.path().join("servers")
-    }
-
-    /// Says that the server is an endpoint's.
-    fn give_to(&self, endpoint: &EndpointId) -> TestResult {
-        let password = fs::read_to_string(self.dir.path().join("pg/ep-some-where-1.key"))?;
-        let (socket, port) = (self.login.socket.display(), self.login.port);
-        let line = format!("{endpoint} host={socket} port={port} user=cloud_admin password={password}\n");
-        Ok(fs::write(self.list(), line)?)
-    }
-}
-
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        self.runtime.block_on(self.clusters.stop_all());
-    }
-}
+use crate::common::{Elsewhere, Fallible, TestResult, World, admin, log_in};
 
 #[test]
 fn an_endpoint_is_given_a_server_that_runs_elsewhere() -> TestResult {
@@ -109,5 +65,25 @@ fn executors_that_share_a_store_do_each_operation_and_do_not_get_in_each_others_
         assert_eq!(accepted.is_ok(), number % 2 == 1, "{name}: {accepted:?}");
     }
     log_in(&elsewhere.login, "after", &world.passwords[&main]["after"], "neondb")?;
+    Ok(())
+}
+
+#[test]
+fn a_standby_is_compared_and_never_changed() -> TestResult {
+    let elsewhere = Elsewhere::start(32_003)?;
+    let mut world = World::with_list(elsewhere.list())?;
+    let main = world.main.clone();
+    let endpoint = world.catalog.endpoint_list(&world.caller, &world.project)?.remove(0).id;
+    elsewhere.give_to(&endpoint)?;
+    world.settle()?;
+    elsewhere.stand_by()?;
+    // It has all that it is to have.
+    world.catalog.endpoint_start(&world.caller, &world.project, &endpoint)?;
+    world.settle()?;
+    world.create_role(&main, "sally")?;
+    let behind = |operation: &offshoot_catalog::Operation| {
+        operation.error.as_ref().is_some_and(|error| error.contains("is a standby") && error.contains("role \"sally\""))
+    };
+    world.wait_for(behind)?;
     Ok(())
 }

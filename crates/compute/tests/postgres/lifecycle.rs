@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offshoot_catalog::{ComputeState, OperationAction, OperationStatus};
+use offshoot_catalog::{ComputeState, EndpointKind, EndpointSpec, OperationAction, OperationStatus};
 use offshoot_compute::ExecutorOptions;
 
 use crate::common::{Fallible, TestResult, World, admin, connect, log_in};
@@ -96,4 +96,52 @@ fn computes_stop_with_the_executor_and_start_with_the_next() -> TestResult {
     world.create_role(&main, "bob")?;
     world.start()?;
     world.check_after_settling()
+}
+
+#[test]
+fn a_read_only_endpoint_refuses_writes_and_has_the_roles_all_the_same() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    let spec = EndpointSpec::new(EndpointKind::ReadOnly);
+    let created = world.catalog.endpoint_create(&world.caller, &world.project, &main, spec)?.endpoint.id;
+    world.create_role(&main, "sally")?;
+    world.create_role(&main, "bob")?;
+    world.delete_role(&main, "bob")?;
+    world.check_after_settling()?;
+    let login = world.login_of(&created)?;
+    let sally = connect(&login, "sally", &world.passwords[&main]["sally"], "neondb")?;
+    let refused = sally.run("CREATE SCHEMA s").err().ok_or("a read-only endpoint wrote")?;
+    assert!(refused.to_string().contains("read-only transaction"), "{refused}");
+    assert!(log_in(&login, "bob", "x", "neondb").is_err());
+    // The other one of the branch writes.
+    connect(&world.login(&main)?, "sally", &world.passwords[&main]["sally"], "neondb")?.run("CREATE SCHEMA s")
+}
+
+#[test]
+fn what_a_server_has_besides_is_noted_with_its_endpoint() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    let endpoint = world.catalog.endpoint_list(&world.caller, &world.project)?.remove(0).id;
+    let drift = |world: &World| -> Fallible<(Vec<String>, Vec<String>)> {
+        let noted = world.catalog.endpoint_drift(&world.caller, &world.project, &endpoint)?.ok_or("not compared")?;
+        assert_eq!(
+            (noted.roles.len(), noted.databases.len()),
+            (noted.roles_count as usize, noted.databases_count as usize)
+        );
+        Ok((noted.roles, noted.databases))
+    };
+    world.settle()?;
+    assert_eq!(drift(&world)?, (vec![], vec![]));
+    admin(&world.login(&main)?, "postgres")?.run("CREATE ROLE drifter")?;
+    admin(&world.login(&main)?, "postgres")?.run("CREATE DATABASE adrift")?;
+    world.stop();
+    world.start()?;
+    world.create_role(&main, "sally")?;
+    world.settle()?;
+    assert_eq!(drift(&world)?, (vec!["drifter".to_owned()], vec!["adrift".to_owned()]));
+    // What is taken over isn't any more.
+    world.catalog.role_sync(&world.caller, &world.project, &main)?;
+    world.settle()?;
+    assert_eq!(drift(&world)?, (vec![], vec!["adrift".to_owned()]));
+    Ok(())
 }

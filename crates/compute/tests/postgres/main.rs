@@ -8,4 +8,6 @@ mod lifecycle;
 mod logins;
 mod many_roles;
 mod names;
+mod removal;
 mod roles;
+mod tls;

@@ -2,41 +2,7 @@
 
 use offshoot_catalog::{OperationAction, OperationStatus, RoleLogin};
 
-use crate::common::{TestResult, World, admin, connect, log_in, query};
-
-#[test]
-fn a_role_that_owns_tables_can_be_deleted_and_its_tables_remain() -> TestResult {
-    let mut world = World::new()?;
-    let main = world.main.clone();
-    world.create_role(&main, "sally")?;
-    world.settle()?;
-    let login = world.login(&main)?;
-    let password = &world.passwords[&main]["sally"];
-    let made_by_sally = "CREATE SCHEMA s; SET search_path TO s; \
-        CREATE TABLE t (x text); INSERT INTO t VALUES ('kept'); CREATE VIEW s.v AS SELECT * FROM t; \
-        CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER TABLE t ENABLE ROW LEVEL SECURITY; \
-        CREATE POLICY p ON t TO sally USING (true)";
-    connect(&login, "sally", password, "neondb")?.run(made_by_sally)?;
-    let sally = connect(&login, "sally", password, "neondb")?;
-    sally.run("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO web_access")?;
-    sally.run("CREATE DATABASE own")?;
-    connect(&login, "sally", password, "own")?.run("CREATE TABLE public.o AS SELECT 'kept' AS x")?;
-    let given = "CREATE TABLE g (x int); GRANT ALL ON g TO sally; GRANT CREATE ON SCHEMA public TO sally";
-    admin(&login, "postgres")?.run(given)?;
-    admin(&login, "postgres")?.run("GRANT CONNECT ON DATABASE neondb TO sally; GRANT sally TO casey")?;
-    let session = connect(&login, "sally", password, "neondb")?;
-
-    world.delete_role(&main, "sally")?;
-    world.check_after_settling()?;
-    assert!(session.texts("SELECT 'still there'").is_err());
-    assert_eq!(query(&login, "neondb", "SELECT x FROM s.v")?, ["kept"]);
-    let owner = "SELECT tableowner::text FROM pg_tables WHERE tablename = 't'";
-    assert_eq!(query(&login, "neondb", owner)?, ["casey"]);
-    assert_eq!(query(&login, "own", "SELECT x FROM public.o")?, ["kept"]);
-    let owner = "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = 'own'";
-    assert_eq!(query(&login, "postgres", owner)?, ["cloud_admin"]);
-    Ok(())
-}
+use crate::common::{TestResult, World, admin, connect, log_in, major, query};
 
 #[test]
 fn roles_have_what_the_privileged_group_gives_and_no_more() -> TestResult {
@@ -47,19 +13,47 @@ fn roles_have_what_the_privileged_group_gives_and_no_more() -> TestResult {
     world.catalog.role_create(&world.caller, &world.project, &main, no_login, RoleLogin::NoLogin)?;
     world.check_after_settling()?;
     let login = world.login(&main)?;
+    let version = major(&login)?;
     let attributes = "SELECT concat_ws(' ', rolname, rolcanlogin, rolinherit, rolcreatedb, rolbypassrls, rolreplication, \
-          rolsuper, pg_has_role(oid, 'neon_superuser', 'member'), rolpassword IS NULL) \
+          rolsuper, pg_has_role(oid, 'neon_superuser', 'member'), rolpassword IS NULL, rolcreaterole) \
         FROM pg_authid WHERE rolname IN ('sally', 'reporting', 'web_access', 'neon_superuser') ORDER BY rolname";
+    // Before PostgreSQL 16, CREATEROLE would let a role run programs as the server's user.
+    let creates = if version >= 16 { "t" } else { "f" };
     let expected = [
-        "neon_superuser f t t t t f t t",
-        "reporting f t t t t f t t",
-        "sally t t t t t f t f",
-        "web_access f t f f f f f t",
+        format!("neon_superuser f t t t t f t t {creates}"),
+        format!("reporting f t t t t f t t {creates}"),
+        format!("sally t t t t t f t f {creates}"),
+        "web_access f t f f f f f t f".to_owned(),
     ];
     assert_eq!(query(&login, "postgres", attributes)?, expected);
-    // Before PostgreSQL 16, CREATEROLE would let a role run programs as the server's user.
+    let groups = "SELECT concat_ws(' ', g.rolname, m.admin_option) FROM pg_auth_members m \
+        JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles r ON r.oid = m.member \
+        WHERE r.rolname = 'neon_superuser' ORDER BY g.rolname";
+    let since = [
+        (16, "pg_create_subscription f"),
+        (17, "pg_maintain f"),
+        (14, "pg_monitor t"),
+        (14, "pg_read_all_data f"),
+        (18, "pg_signal_autovacuum_worker f"),
+        (14, "pg_signal_backend t"),
+        (14, "pg_write_all_data f"),
+    ];
+    let expected: Vec<_> = since.iter().filter(|(since, _)| version >= *since).map(|(_, group)| *group).collect();
+    assert_eq!(query(&login, "postgres", groups)?, expected);
+    for database in ["neondb", "postgres"] {
+        let sally = connect(&login, "sally", &world.passwords[&main]["sally"], database)?;
+        assert!(sally.run("GRANT pg_execute_server_program TO sally").is_err());
+        sally.run("SELECT pg_show_replication_origin_status(); SELECT pg_export_snapshot()")?;
+        if version >= 16 {
+            sally.run("SELECT pg_log_standby_snapshot()")?;
+        }
+        admin(&login, database)?.run("CREATE TABLE public.of_admin (x int)")?;
+        let passed_on = "GRANT SELECT ON public.of_admin TO web_access; INSERT INTO public.of_admin VALUES (1)";
+        sally.run(passed_on)?;
+        let creates = "SELECT has_schema_privilege('web_access', 'public', 'CREATE')::text";
+        assert_eq!(query(&login, database, creates)?, ["true"]);
+    }
     let sally = connect(&login, "sally", &world.passwords[&main]["sally"], "neondb")?;
-    assert!(sally.run("GRANT pg_execute_server_program TO sally").is_err());
     assert!(sally.run("CREATE SCHEMA s; CREATE TABLE s.t (x int); INSERT INTO s.t VALUES (1)").is_ok());
     Ok(())
 }
@@ -98,13 +92,43 @@ fn what_was_changed_in_sql_is_put_right_at_the_next_start() -> TestResult {
     world.create_role(&main, "sally")?;
     world.settle()?;
     let login = world.login(&main)?;
-    let meddling = "ALTER ROLE sally PASSWORD 'other'; ALTER ROLE casey NOLOGIN VALID UNTIL '2000-01-01'; \
-                    REVOKE neon_superuser FROM sally";
+    let meddling = "ALTER ROLE sally PASSWORD 'other' NOCREATEDB; REVOKE neon_superuser FROM sally; \
+                    ALTER ROLE casey NOLOGIN VALID UNTIL '2000-01-01'";
     admin(&login, "postgres")?.run(meddling)?;
     log_in(&login, "sally", "other", "neondb")?;
     world.stop();
     world.start()?;
-    world.check_after_settling()
+    world.check_after_settling()?;
+    assert_eq!(query(&login, "postgres", "SELECT rolcreatedb::text FROM pg_roles WHERE rolname = 'sally'")?, ["true"]);
+    Ok(())
+}
+
+#[test]
+fn what_a_later_release_sets_up_comes_to_servers_of_before() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    world.settle()?;
+    let login = world.login(&main)?;
+    // As an earlier release left it.
+    for database in ["neondb", "postgres"] {
+        admin(&login, database)?.run(&format!(
+            "ALTER DATABASE {database} RESET offshoot.setup; REVOKE CREATE ON SCHEMA public FROM web_access; \
+             REVOKE EXECUTE ON FUNCTION pg_show_replication_origin_status FROM neon_superuser"
+        ))?;
+    }
+    admin(&login, "postgres")?.run("REVOKE pg_monitor FROM neon_superuser")?;
+    world.stop();
+    world.start()?;
+    world.check_after_settling()?;
+    for database in ["neondb", "postgres"] {
+        let casey = connect(&login, "casey", &world.passwords[&main]["casey"], database)?;
+        casey.run("SELECT pg_show_replication_origin_status()")?;
+        let creates = "SELECT has_schema_privilege('web_access', 'public', 'CREATE')::text";
+        assert_eq!(query(&login, database, creates)?, ["true"]);
+        let monitors = "SELECT pg_has_role('casey', 'pg_monitor', 'member')::text";
+        assert_eq!(query(&login, database, monitors)?, ["true"]);
+    }
+    Ok(())
 }
 
 #[test]
@@ -156,6 +180,7 @@ fn roles_made_in_sql_become_roles_of_the_branch_with_their_passwords() -> TestRe
     let operations = world.catalog.role_sync(&world.caller, &world.project, &main)?;
     world.settle()?;
     let result = world.catalog.role_sync_result(&world.caller, &world.project, operations[0].id)?.ok_or("no result")?;
+    let result = result.roles;
     assert_eq!(result.taken.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["reporting", "sally"]);
     assert_eq!((result.taken_count, result.left_count), (2, 2));
     assert_eq!(result.left[0].name, "bare");
@@ -174,7 +199,7 @@ fn roles_made_in_sql_become_roles_of_the_branch_with_their_passwords() -> TestRe
     let again = world.catalog.role_sync(&world.caller, &world.project, &main)?;
     world.settle()?;
     let result = world.catalog.role_sync_result(&world.caller, &world.project, again[0].id)?.ok_or("no result")?;
-    assert_eq!((result.taken_count, result.left_count), (0, 2));
+    assert_eq!((result.roles.taken_count, result.roles.left_count), (0, 2));
     log_in(&login, "old", "old", "neondb").err().ok_or("a password that is not SCRAM was accepted")?;
     Ok(())
 }

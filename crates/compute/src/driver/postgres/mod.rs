@@ -23,7 +23,7 @@ use tokio::{
 
 pub use self::programs::Programs;
 use self::{files::Files, postmaster::Postmaster, run_as::RunAs};
-use super::{Driver, DriverError, StartedServer};
+use super::{Driver, DriverError, ServerOptions, StartedServer};
 use crate::{apply::Admin, error_chain};
 
 /// The superuser of each cluster. No role of a branch can have this name.
@@ -120,7 +120,7 @@ impl Clusters {
         Ok(password)
     }
 
-    fn spawn(&self, files: &Files, port: u16) -> Result<Child, DriverError> {
+    fn spawn(&self, files: &Files, port: u16, is_read_only: bool) -> Result<Child, DriverError> {
         let log = files.open_log()?;
         let mut postgres = Command::new(&self.options.programs.postgres);
         postgres.arg("-D").arg(files.data());
@@ -140,6 +140,7 @@ impl Clusters {
             ("password_encryption", "scram-sha-256"),
             ("logging_collector", "off"),
             ("log_destination", "stderr"),
+            ("default_transaction_read_only", if is_read_only { "on" } else { "off" }),
         ];
         for (name, value) in settings {
             postgres.arg("-c").arg(format!("{name}={value}"));
@@ -195,8 +196,8 @@ async fn stop_cluster(cluster: &mut Cluster, files: &Files) -> Result<(), Driver
 const LOCALE: &str = if cfg!(target_os = "linux") { "C.UTF-8" } else { "C" };
 
 impl Driver for Clusters {
-    async fn start(&self, endpoint: &EndpointId, port: Option<u16>) -> Result<Admin, DriverError> {
-        let Some(port) = port else {
+    async fn start(&self, endpoint: &EndpointId, options: ServerOptions) -> Result<Admin, DriverError> {
+        let Some(port) = options.port else {
             return Err(DriverError::Unfit("there is no port left for the endpoint; allow more of them".into()));
         };
         let cluster = self.cluster(endpoint);
@@ -213,7 +214,7 @@ impl Driver for Clusters {
                 if running.is_some() {
                     stop_cluster(&mut cluster, &files).await?;
                 }
-                cluster.child = Some(self.spawn(&files, port)?);
+                cluster.child = Some(self.spawn(&files, port, options.is_read_only)?);
             }
         }
         wait_until_ready(&mut cluster, &files, &admin).await?;

@@ -60,3 +60,9 @@ pub(crate) fn admin(login: &Login, database: &str) -> Fallible<Connected> {
 pub(crate) fn query(login: &Login, database: &str, query: &str) -> Fallible<Vec<String>> {
     admin(login, database)?.texts(query)
 }
+
+/// The server's major version.
+pub(crate) fn major(login: &Login) -> Fallible<u32> {
+    let version = query(login, "postgres", "SELECT current_setting('server_version_num')")?;
+    Ok(version.first().ok_or("no version")?.parse::<u32>()? / 10_000)
+}

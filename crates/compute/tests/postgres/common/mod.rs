@@ -1,13 +1,14 @@
 //! A catalog, an executor and the clusters of its endpoints.
 
 mod clients;
+mod elsewhere;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
 use offshoot_catalog::{
-    BranchId, Caller, Catalog, EndpointKind, EndpointSpec, NewBranch, NewProject, Operation, ProjectId, RoleLogin,
-    RoleName,
+    BranchId, Caller, Catalog, EndpointId, EndpointKind, EndpointSpec, NewBranch, NewProject, Operation, ProjectId,
+    RoleLogin, RoleName,
 };
 use offshoot_compute::{
     Clusters, Executor, ExecutorOptions, ExternalServers, PostgresOptions, Programs, Retries, ServerList,
@@ -17,7 +18,10 @@ use rustix::process::Signal;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
-pub(crate) use self::clients::{Login, admin, connect, log_in, query};
+pub(crate) use self::{
+    clients::{Login, admin, connect, log_in, major, query},
+    elsewhere::Elsewhere,
+};
 
 pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
@@ -213,8 +217,12 @@ impl World {
     /// Where the server of a branch's endpoint is reached.
     pub(crate) fn login(&self, branch: &BranchId) -> Fallible<Login> {
         let endpoints = self.catalog.endpoint_list_of_branch(&self.caller, &self.project, branch)?;
-        let endpoint = endpoints.into_iter().next().ok_or("no endpoint")?.id;
-        let port = self.catalog.compute_port(&endpoint)?.ok_or("no port")?;
+        self.login_of(&endpoints.into_iter().next().ok_or("no endpoint")?.id)
+    }
+
+    /// Where an endpoint's server is reached.
+    pub(crate) fn login_of(&self, endpoint: &EndpointId) -> Fallible<Login> {
+        let port = self.catalog.compute_port(endpoint)?.ok_or("no port")?;
         Ok(Login { socket: self.clusters().join(endpoint.as_str()).join("s"), port })
     }
 
