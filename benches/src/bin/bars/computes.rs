@@ -16,7 +16,7 @@ use offshoot_benches::{
     rounds::median,
 };
 use offshoot_catalog::{BranchId, Caller, Catalog, EndpointId, NewProject, Options, ProjectId, RoleLogin, RoleName};
-use offshoot_compute::{Clusters, Executor, ExecutorOptions, PostgresOptions, Programs};
+use offshoot_compute::{Clusters, Executor, ExecutorOptions, PostgresOptions, Programs, ServerOptions};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -145,8 +145,8 @@ pub(crate) fn computes() -> Outcome<Vec<Bar>> {
         // The compute is started without them being known to anybody: what is timed is what one operation does.
         let (dir, programs) = (world.clusters.clone(), Programs::find(None)?);
         let starter = Clusters::new(PostgresOptions { dir, programs, user: None, is_durable: true })?;
-        let port = world.catalog.compute_port(&world.endpoint)?;
-        world.runtime.block_on(offshoot_compute::Driver::start(&starter, &world.endpoint, port))?;
+        let server = ServerOptions { port: world.catalog.compute_port(&world.endpoint)?, is_read_only: false };
+        world.runtime.block_on(offshoot_compute::Driver::start(&starter, &world.endpoint, server))?;
         let start = Instant::now();
         executor = world.executor()?;
         world.settle()?;

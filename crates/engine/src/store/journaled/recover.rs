@@ -419,10 +419,10 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
     /// An index that holds all that was acknowledged, and its state.
     fn index(&mut self) -> Result<(H::Index, Stamp), StoreError> {
         let clean = self.notes.checkpoint.as_ref().and_then(|(_, note)| note.clean.map(|files| (files, note.stamp)));
-        if let Some((files, stamp)) = clean {
-            if let Some(index) = self.as_closed(&files, stamp)? {
-                return Ok((index, stamp));
-            }
+        if let Some((files, stamp)) = clean
+            && let Some(index) = self.as_closed(&files, stamp)?
+        {
+            return Ok((index, stamp));
         }
         // Of one that changed after a clean close, all is kept as it is: opening it would change it once more.
         let index = if clean.is_none() { self.open_index() } else { None };
