@@ -24,6 +24,7 @@ mod connection;
 mod console;
 mod databases;
 mod document;
+mod drift;
 mod elsewhere;
 mod endpoints;
 mod error;
@@ -108,6 +109,7 @@ fn calls() -> OpenApiRouter<ApiState> {
         .merge(role_sync::routes())
         .merge(databases::routes())
         .merge(endpoints::routes())
+        .merge(drift::routes())
         .merge(connection::routes())
         .merge(snapshots::routes())
         .merge(history::routes())

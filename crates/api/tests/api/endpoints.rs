@@ -1,7 +1,8 @@
 //! Endpoints, and how clients connect.
 
-use crate::common::{App, TestResult, each, id, text};
-use offshoot_catalog::{ComputeState, Options};
+use crate::common::{App, TestResult, each, id, storing_passwords, text};
+use offshoot_api::{Address, Addresses, ApiOptions};
+use offshoot_catalog::{ComputeState, Drift, Options, Outcome};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -170,5 +171,62 @@ async fn a_role_named_sync_is_a_role_like_any_other() -> TestResult {
     assert_eq!(app.send("POST", &format!("{roles}/sync/reset_password"), "").await?.status.as_u16(), 200);
     assert_eq!(app.send("DELETE", &format!("{roles}/sync"), "").await?.status.as_u16(), 200);
     assert_eq!(app.send("GET", &format!("{roles}/sync"), "").await?.status.as_u16(), 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_runs_elsewhere_is_shown_with_its_own_address() -> TestResult {
+    let elsewhere = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let known = elsewhere.clone();
+    let addresses = Addresses::new(move |_| known.lock().ok()?.clone());
+    let api = ApiOptions { addresses, ..ApiOptions::default() };
+    let app = App::with(api, storing_passwords()?)?;
+    let (created, project, _) = app.project().await?;
+    let endpoint = id(&created["endpoints"][0]).to_owned();
+    // It has none yet.
+    assert_eq!(created["endpoints"][0]["host"], json!(format!("{endpoint}.localhost")));
+    let role = created["roles"][0]["name"].clone();
+    let uri = format!("{project}/connection_uri?database_name=neondb&role_name={}", text(&role));
+    for (host, port, requires_tls, shown) in [
+        ("db1.example.com", 5432, true, "db1.example.com"),
+        ("db1.example.com", 6432, false, "db1.example.com:6432"),
+        ("fd00::1", 5432, true, "[fd00::1]"),
+    ] {
+        *elsewhere.lock().map_err(|error| error.to_string())? = Some(Address { host: host.into(), port, requires_tls });
+        let got = app.ok("GET", &format!("{project}/endpoints/{endpoint}"), Value::Null).await?;
+        assert_eq!(got["endpoint"]["host"], json!(shown));
+        let got = app.ok("GET", &uri, Value::Null).await?;
+        let sslmode = if requires_tls { "require" } else { "prefer" };
+        let end = format!("@{shown}/neondb?sslmode={sslmode}");
+        assert!(text(&got["uri"]).ends_with(&end), "{got}");
+        let branch = json!({ "endpoints": [{ "type": "read_write" }] });
+        let branch = app.ok("POST", &format!("{project}/branches"), branch).await?;
+        let connection = &branch["connection_uris"][0];
+        assert!(text(&connection["connection_uri"]).ends_with(&end), "{connection}");
+        assert_eq!(connection["connection_parameters"]["pooler_host"], json!(shown));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn drift_is_shown_as_it_was_noted_when_server_and_branch_were_compared() -> TestResult {
+    let app = App::new()?;
+    let (created, project, _) = app.project().await?;
+    let path = format!("{project}/endpoints/{}/drift", id(&created["endpoints"][0]));
+    assert_eq!(app.ok("GET", &path, Value::Null).await?, json!({}));
+    app.settle(ComputeState::Idle)?;
+    app.ok("POST", &format!("{project}/endpoints/{}/start", id(&created["endpoints"][0])), Value::Null).await?;
+    let due = app.catalog.operations_due(1)?.remove(0);
+    let (branch, endpoint) = (due.operation.branch.ok_or("no branch")?, due.operation.endpoint.ok_or("no endpoint")?);
+    let changes = app.catalog.compute_changes(&due.project, &branch, &endpoint, true)?.ok_or("no endpoint")?;
+    let names = |count: u32| (0..count).map(|number| format!("drifter {number:03}")).collect();
+    let drift = Some(Drift { roles: names(60), databases: names(1) });
+    let applied = Outcome::Applied { compute: Some(ComputeState::Active), changes, drift };
+    app.catalog.operations_finish(&[(due.project, due.operation.id, applied)])?;
+    let drift = app.ok("GET", &path, Value::Null).await?["drift"].clone();
+    assert_eq!((&drift["roles_count"], &drift["databases_count"]), (&json!(60), &json!(1)));
+    assert_eq!((drift["roles"].as_array().map(Vec::len), &drift["databases"]), (Some(50), &json!(["drifter 000"])));
+    assert!(!text(&drift["compared_at"]).is_empty());
+    assert_eq!(app.send("GET", &format!("{project}/endpoints/ep-no-such-1/drift"), "").await?.status, 404);
     Ok(())
 }

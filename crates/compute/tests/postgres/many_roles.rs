@@ -26,7 +26,7 @@ fn number(name: &str, otherwise: usize) -> usize {
 fn take(world: &World, branch: &BranchId, roles: &[ServerRole]) -> TestResult {
     world.catalog.role_sync(&world.caller, &world.project, branch)?;
     let due = world.catalog.operations_due(1)?.pop().ok_or("nothing is due")?;
-    world.catalog.roles_take(&due, roles)?;
+    world.catalog.server_take(&due, roles, &[])?;
     world.catalog.operations_finish(&[(due.project, due.operation.id, Outcome::Finished { compute: None })])?;
     Ok(())
 }
