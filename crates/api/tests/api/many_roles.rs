@@ -29,7 +29,7 @@ async fn with_many_roles() -> Result<(App, CountingStore<MemoryStore>, String, S
     app.catalog.role_sync(&caller, &id(&created["project"]).parse()?, &id(&created["branch"]).parse()?)?;
     let due = app.catalog.operations_due(1)?.pop().ok_or("nothing is due")?;
     let role = |number| ServerRole { name: format!("role {number:06}"), can_login: false, password: None };
-    app.catalog.roles_take(&due, &(0..ROLES).map(role).collect::<Vec<_>>())?;
+    app.catalog.server_take(&due, &(0..ROLES).map(role).collect::<Vec<_>>(), &[])?;
     app.settle(ComputeState::Idle)?;
     Ok((app, store, project, main))
 }

@@ -156,7 +156,7 @@ fn many_changes_while_a_compute_is_idle_are_done_in_few_steps() -> TestResult {
             (OperationAction::ApplyConfig, _) => {
                 let changes = changes(&world, false)?;
                 world.catalog.compute_begin(&changes, "one", now(&world))??;
-                Outcome::Applied { compute: None, changes }
+                Outcome::Applied { compute: None, changes, drift: None }
             }
             (_, Turn::Do) => Outcome::Finished { compute: Some(ComputeState::Idle) },
             (_, Turn::Skip | Turn::Cancel) => Outcome::Skipped,

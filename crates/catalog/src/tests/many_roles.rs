@@ -27,7 +27,7 @@ fn with_roles(roles: usize) -> Result<(World, CountingStore<MemoryStore>), Box<d
     world.catalog.role_sync(&world.caller, &world.project, &world.main)?;
     let due = world.catalog.operations_due(1)?.pop().ok_or("nothing is due")?;
     let role = |number| ServerRole { name: name(number), can_login: true, password: Some(VERIFIER.to_owned()) };
-    world.catalog.roles_take(&due, &(0..roles).map(role).collect::<Vec<_>>())?;
+    world.catalog.server_take(&due, &(0..roles).map(role).collect::<Vec<_>>(), &[])?;
     world.settle(ComputeState::Idle)?;
     // The engine takes ids in blocks: let the first be taken before anything is counted.
     world.fork(&world.main, Point::Head)?;
