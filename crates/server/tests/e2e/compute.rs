@@ -107,6 +107,51 @@ fn a_role_that_the_api_creates_logs_in_with_psql_and_one_that_it_deletes_does_no
     Ok(())
 }
 
+#[test]
+fn a_server_that_runs_elsewhere_is_reached_where_the_answers_say() -> TestResult {
+    let dir = TempDir::with_prefix("offshoot-")?;
+    // A cluster of another server is lent.
+    let lent = dir.path().join("lent");
+    let lender = start(&lent);
+    let created = lender.client().expect(201, "POST", "/projects", None);
+    settle(&lender.client(), &text(&created["project"]["id"]));
+    let cluster = lent.join("pg").join(text(&created["endpoints"][0]["id"]));
+    let host = text(&created["endpoints"][0]["host"]);
+    let (_, port) = host.split_once(':').ok_or("no port")?;
+    let password = fs::read_to_string(cluster.with_extension("key"))?;
+    let socket = cluster.join("s");
+    let admin = format!("host={} port={port} user=cloud_admin password={password} dbname=postgres", socket.display());
+    psql(&admin, "CREATE ROLE dba SUPERUSER LOGIN PASSWORD 'of-the-administrator'")?;
+
+    let (list, data_dir) = (dir.path().join("servers"), dir.path().join("data"));
+    fs::write(&list, "")?;
+    let servers = format!("--servers={}", list.display());
+    let server = ServerCommand::new(&data_dir).arg("--compute=external").arg(&servers).start();
+    let client = server.client();
+    let body = json!({ "project": { "branch": { "role_name": "robin", "database_name": "shop" } } });
+    let created = client.expect(201, "POST", "/projects", Some(body));
+    let (project, endpoint) = (text(&created["project"]["id"]), text(&created["endpoints"][0]["id"]));
+    assert_eq!(text(&created["endpoints"][0]["host"]), format!("{endpoint}.localhost"));
+    let certificate = cluster.with_extension("crt");
+    let line = format!(
+        "{endpoint} postgresql://dba:of-the-administrator@127.0.0.1:{port}/postgres?sslmode=verify-full&sslrootcert={}\n",
+        certificate.display()
+    );
+    fs::write(&list, line)?;
+    let path = format!("/projects/{project}/endpoints/{endpoint}");
+    client.expect(200, "POST", &format!("{path}/start"), None);
+    settle(&client, &project);
+    assert_eq!(text(&client.get(&path)["endpoint"]["host"]), format!("127.0.0.1:{port}"));
+    let uri = client.get(&format!("/projects/{project}/connection_uri?database_name=shop&role_name=robin"));
+    assert_eq!(psql(&text(&uri["uri"]), "SELECT current_user")?, "robin");
+    let drift = client.get(&format!("{path}/drift"));
+    assert_eq!(drift["drift"]["databases"], json!(["neondb"]));
+    let log = server.terminate().log;
+    assert!(!log.contains("of-the-administrator"), "{log}");
+    lender.terminate();
+    Ok(())
+}
+
 /// What each role's password is; nothing for one that was deleted. A change whose answer never came may have been made or not, so the role is left out.
 type Passwords = Mutex<BTreeMap<String, Option<String>>>;
 
