@@ -395,9 +395,8 @@ async fn project_update(
     JsonBody(body): JsonBody<ProjectUpdateRequest>,
 ) -> Result<Json<ProjectChangedBody>, ApiError> {
     let update = body.project.read()?;
-    let project = session.run(move |catalog, caller| catalog.project_update(caller, &project, &update)).await?;
-    // No compute needs to know any of it.
-    Ok(Json(ProjectChangedBody { project: project.into(), operations: Vec::new() }))
+    let changed = session.run(move |catalog, caller| catalog.project_update(caller, &project, &update)).await?;
+    Ok(Json(ProjectChangedBody { project: changed.project.into(), operations: operations::bodies(changed.operations) }))
 }
 
 /// Deletes a project with all that is in it.

@@ -97,7 +97,7 @@ pub use self::{
     },
     operation::{DueOperation, Operation, OperationAction, OperationStatus, Outcome, Turn},
     page::Page,
-    project::{NewProject, Project, ProjectCreated, ProjectQuery, ProjectUpdate},
+    project::{NewProject, Project, ProjectChanged, ProjectCreated, ProjectQuery, ProjectUpdate},
     provenance::Provenance,
     role::{Role, RoleChanged, RoleLogin, RolePage, RolePurged, RoleSearch, RoleWithPassword},
     scram::{ParseVerifierError, ScramVerifier},

@@ -38,6 +38,8 @@ pub enum OperationAction {
     SuspendCompute,
     /// Removes the storage of a branch.
     DeleteTimeline,
+    /// Tells the storage for how long a project keeps its history.
+    ApplyStorageConfig,
     /// Makes roles that a compute has and its branch doesn't roles of the branch; starts the compute where it is idle.
     SyncRoles,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for OperationAction {
             Self::ApplyConfig => "apply_config",
             Self::SuspendCompute => "suspend_compute",
             Self::DeleteTimeline => "delete_timeline",
+            Self::ApplyStorageConfig => "apply_storage_config",
             Self::SyncRoles => "sync_dbs_and_roles_from_compute",
         })
     }

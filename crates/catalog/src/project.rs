@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     id::{AccountId, BranchId, ProjectId},
     name::{BranchName, DatabaseName, ProjectName, RoleName},
-    operation::{self, Operation, OperationAction},
+    operation::{self, Operation, OperationAction, Step},
     page::Page,
     role::{self, Role, RoleWithPassword},
     snapshot,
@@ -139,6 +139,15 @@ pub struct ProjectUpdate {
     pub settings: Option<TextMap>,
     /// What new endpoints get from now on; what isn't given stays.
     pub endpoint_defaults: Option<EndpointDefaults>,
+}
+
+/// What changing a project brought.
+#[derive(Clone, Debug)]
+pub struct ProjectChanged {
+    /// The project, as it is now.
+    pub project: Project,
+    /// What will tell the storage of it.
+    pub operations: Vec<Operation>,
 }
 
 /// What creating a project brought.
@@ -278,12 +287,12 @@ impl Catalog {
         Ok(FoundProject::find(&mut self.snapshot()?, caller, id)?.into())
     }
 
-    /// Changes a project.
+    /// Changes a project. A change of how long its history is kept is an operation of its default branch's, for the storage to know it, too.
     ///
     /// # Errors
     ///
     /// [`Error::ProjectNotFound`], [`Error::OutOfRange`], [`Error::ComputeLimitsReversed`].
-    pub fn project_update(&self, caller: &Caller, id: &ProjectId, update: &ProjectUpdate) -> Result<Project> {
+    pub fn project_update(&self, caller: &Caller, id: &ProjectId, update: &ProjectUpdate) -> Result<ProjectChanged> {
         check_retention(update.history_retention_seconds)?;
         self.commit(|tx| {
             let mut project = FoundProject::find(tx, caller, id)?;
@@ -308,7 +317,14 @@ impl Catalog {
                 record.updated_at = now(tx);
                 system::PROJECTS.put(tx, NamespaceId::SYSTEM, id.as_str().as_bytes(), record)?;
             }
-            Ok(project.into())
+            let steps = if record.history_retention_seconds == before.history_retention_seconds {
+                Vec::new()
+            } else {
+                let branch = record.default_branch.clone();
+                vec![Step { action: OperationAction::ApplyStorageConfig, branch, endpoint: None }]
+            };
+            let operations = operation::schedule(tx, self.entropy(), project.place(), steps)?;
+            Ok(ProjectChanged { project: project.into(), operations })
         })
     }
 

@@ -123,6 +123,7 @@ stored_as_number! {
         SuspendCompute = 4,
         DeleteTimeline = 5,
         SyncRoles = 6,
+        ApplyStorageConfig = 7,
     }
     OperationStatus {
         Scheduling = 0,

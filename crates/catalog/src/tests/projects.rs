@@ -1,5 +1,5 @@
 use super::{TestResult, World, code};
-use crate::{Caller, EndpointDefaults, NewProject, ProjectQuery, ProjectUpdate};
+use crate::{Caller, EndpointDefaults, NewProject, OperationAction, ProjectQuery, ProjectUpdate};
 
 #[test]
 fn a_project_is_created_as_the_request_says() -> TestResult {
@@ -94,11 +94,29 @@ fn a_project_can_be_renamed() -> TestResult {
     assert_eq!(before.name.as_str(), before.id.as_str());
     world.pass();
     let renamed = ProjectUpdate { name: Some("shop".parse()?), ..ProjectUpdate::default() };
-    let after = world.catalog.project_update(&world.caller, &world.project, &renamed)?;
+    let changed = world.catalog.project_update(&world.caller, &world.project, &renamed)?;
+    assert!(changed.operations.is_empty(), "nobody else has to know a name");
+    let after = changed.project;
     assert_eq!((after.name.as_str(), after.created_at), ("shop", before.created_at));
     assert!(after.updated_at > before.updated_at);
-    assert_eq!(world.catalog.project_update(&world.caller, &world.project, &ProjectUpdate::default())?, after);
+    let unchanged = world.catalog.project_update(&world.caller, &world.project, &ProjectUpdate::default())?;
+    assert_eq!(unchanged.project, after);
     assert_eq!(world.catalog.project_get(&world.caller, &world.project)?, after);
+    Ok(())
+}
+
+#[test]
+fn a_change_of_how_long_history_is_kept_is_an_operation_of_the_default_branch() -> TestResult {
+    let world = World::new()?;
+    let keep = |seconds| {
+        let update = ProjectUpdate { history_retention_seconds: Some(seconds), ..ProjectUpdate::default() };
+        let changed = world.catalog.project_update(&world.caller, &world.project, &update)?;
+        Ok::<_, crate::Error>(changed.operations.into_iter().map(|of| (of.action, of.branch)).collect::<Vec<_>>())
+    };
+    let expected = vec![(OperationAction::ApplyStorageConfig, Some(world.main.clone()))];
+    assert_eq!(keep(3_600)?, expected);
+    assert_eq!(keep(3_600)?, [], "nothing changes");
+    assert_eq!(keep(7_200)?, expected);
     Ok(())
 }
 

@@ -83,9 +83,10 @@ impl<D: Driver> Core<D> {
                 self.compared.lock().remove(endpoint);
                 Ok(Outcome::Finished { compute: Some(ComputeState::Idle) })
             }
-            OperationAction::CreateTimeline | OperationAction::CreateBranch | OperationAction::DeleteTimeline => {
-                Ok(Outcome::Finished { compute: None })
-            }
+            OperationAction::CreateTimeline
+            | OperationAction::CreateBranch
+            | OperationAction::DeleteTimeline
+            | OperationAction::ApplyStorageConfig => Ok(Outcome::Finished { compute: None }),
         }
     }
 
