@@ -276,8 +276,10 @@ fn psql_is_started_with_the_connection_string() -> TestResult {
                 command.arg("--").args(more);
             }
             let said = cli::run(command.env("PATH", &path)).expect(0);
-            let told: Vec<_> = said.lines().skip_while(|line| *line != uri).collect();
-            assert_eq!(told, [&[uri.as_str()], more].concat(), "{args:?} said {said}");
+            // Between or behind it, one of the versions says that it connects.
+            let said = said.lines().filter(|line| !line.starts_with("INFO: "));
+            let told: Vec<_> = said.clone().skip_while(|line| *line != uri).collect();
+            assert_eq!(told, [&[uri.as_str()], more].concat(), "{args:?} said {:?}", said.collect::<Vec<_>>());
         }
         Ok(())
     })
