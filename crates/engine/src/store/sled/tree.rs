@@ -119,6 +119,7 @@ impl Base for SledTree {
         if range.is_empty() {
             return Ok(page);
         }
+        let mut rest = range.clone();
         in_blocks("reading a range", || {
             let first = match &range.start {
                 Bound::Included(start) | Bound::Excluded(start) if &start[..] >= FIRST_KEY => {
@@ -135,21 +136,17 @@ impl Base for SledTree {
                     Direction::Descending => blocks.next_back(),
                 };
                 let Some(next) = next else { break };
-                let entries = match entries_in(&next?.1, range) {
+                let entries = match entries_in(&next?.1, &rest, direction, limit - page.len()) {
                     Ok(entries) => entries,
                     Err(damaged) => return Ok(Err(damaged)),
                 };
-                let room = limit - page.len();
+                page.extend(entries);
                 // Blocks may be split meanwhile, and then some entries come twice.
-                let last = page.last().map(|(key, _)| key.clone());
-                let is_new = |(key, _): &(Bytes, Bytes)| match (&last, direction) {
-                    (None, _) => true,
-                    (Some(last), Direction::Ascending) => key > last,
-                    (Some(last), Direction::Descending) => key < last,
-                };
-                match direction {
-                    Direction::Ascending => page.extend(entries.into_iter().filter(is_new).take(room)),
-                    Direction::Descending => page.extend(entries.into_iter().rev().filter(is_new).take(room)),
+                if let Some((last, _)) = page.last() {
+                    match direction {
+                        Direction::Ascending => rest.start = Bound::Excluded(last.clone()),
+                        Direction::Descending => rest.end = Bound::Excluded(last.clone()),
+                    }
                 }
             }
             Ok(Ok(()))
@@ -189,13 +186,33 @@ pub(super) fn change(db: &Db, mut changes: &[Change<'_>], batch: &mut Batch) -> 
     Ok(Ok(()))
 }
 
-fn entries_in(block: &[u8], range: &KeyRange) -> Result<Vec<(Bytes, Bytes)>, block::Damaged> {
+/// The first `limit` entries of a block that lie in a range, in the order of `direction`; only these are copied.
+fn entries_in(
+    block: &[u8],
+    range: &KeyRange,
+    direction: Direction,
+    limit: usize,
+) -> Result<Vec<(Bytes, Bytes)>, block::Damaged> {
+    let mut before = 0;
+    if direction == Direction::Descending {
+        let mut inside = 0_usize;
+        block::each(block, |key, _| inside += usize::from(range.contains(key)))?;
+        before = inside.saturating_sub(limit);
+    }
     let mut entries = Vec::new();
     block::each(block, |key, value| {
-        if range.contains(key) {
+        if entries.len() == limit || !range.contains(key) {
+            return;
+        }
+        if before > 0 {
+            before -= 1;
+        } else {
             entries.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
         }
     })?;
+    if direction == Direction::Descending {
+        entries.reverse();
+    }
     Ok(entries)
 }
 
