@@ -37,14 +37,15 @@ test("the tree is walked with the keyboard", async () => {
     const staging = await project.branch("staging");
     await project.branch("preview", { parent_id: staging.id });
   });
-  const selected = () => page.getByRole("treeitem", { selected: true }).locator(".name").textContent();
   const tree = page.getByRole("tree", { name: "Branches" });
   await page.getByRole("treeitem", { name: "preview" }).waitFor();
   await tree.focus();
   const press = async (key, name) => {
     await page.keyboard.press(key);
     await page.getByRole("complementary").getByRole("heading", { name, exact: true }).waitFor();
-    assert.equal(await selected(), name);
+    // The tree is drawn with the next frame, after the heading.
+    await page.getByRole("treeitem", { name, selected: true }).waitFor();
+    assert.equal(await page.getByRole("treeitem", { selected: true }).count(), 1);
   };
   await press("ArrowDown", "staging");
   await press("ArrowRight", "preview");
