@@ -646,7 +646,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
 
     fn open_segment(&self, number: u64) -> Result<Segment, StoreError> {
         let open = || -> io::Result<Segment> {
-            let file = self.disk.open(&space::name(number))?;
+            let file = self.disk.open_for_pages(&space::name(number))?;
             Ok(Segment { number, bytes: file.len()?, file })
         };
         open().map_err(StoreError::io(format!("open {}", space::name(number))))

@@ -377,7 +377,7 @@ impl Space {
         let reuse = || {
             self.disk.rename(&spare_name, &name)?;
             self.disk.sync_dir(DIRECTORY)?;
-            self.disk.open(&name)
+            self.disk.open_for_pages(&name)
         };
         match reuse() {
             Ok(file) => Ok(Segment { number, bytes: spare.bytes, file }),
@@ -408,7 +408,8 @@ impl Space {
 
 /// Creates segment `number`, filled with zeros, so that writing to it later changes nothing but its content.
 pub(crate) fn create(disk: &dyn Disk, bytes: u64, number: u64) -> io::Result<Segment> {
-    let file = disk.create(UNFINISHED)?;
+    disk.create(UNFINISHED)?;
+    let file = disk.open_for_pages(UNFINISHED)?;
     let zeros = vec![0; ZEROS.min(usize::try_from(bytes).unwrap_or(ZEROS))];
     let mut position = 0;
     while position < bytes {
