@@ -10,16 +10,14 @@
 //!
 //! Otherwise the store is refused with what is lost; journal and snapshots are as they were then.
 
+mod create;
 mod inspect;
 mod offline;
 mod repair;
 mod report;
+mod segments;
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    io,
-    sync::Arc,
-};
+use std::{io, sync::Arc};
 
 use super::{
     Sizes, expected,
@@ -28,18 +26,19 @@ use super::{
     notes::{self, Fingerprint, Found, Note, NoteFile},
     scan::{self, Scan},
     snapshots::{self, FileWriter},
-    space::{self, Full, Segment, Space, Spare},
+    space::{self, Space},
     stamp::Stamp,
 };
 use crate::store::{
     Sequence, StoreError, Write,
     digest::SetDigest,
     disk::Disk,
-    dump::{DumpError, DumpInfo, DumpReader, DumpWriter, Progress, Stage},
+    dump::{DumpReader, DumpWriter},
 };
 
 pub use self::report::{StoreFinding, StorePart, StoreReport};
 pub(crate) use self::{
+    create::lay_down_dump,
     inspect::inspect,
     repair::{Plan, plan, run as run_repair},
 };
@@ -51,9 +50,6 @@ pub(crate) const CHECKPOINT: &str = "CHECKPOINT";
 
 /// How many bytes of entries go to a new index at once.
 const LOAD_BYTES: usize = 1 << 20;
-
-/// How many entries are loaded between two calls of the progress function.
-const ENTRIES_PER_PROGRESS: u64 = 1024;
 
 /// The parts of an open store.
 pub(crate) struct Opened<I> {
@@ -77,8 +73,8 @@ pub(crate) fn open<H: IndexHome>(
     let notes = Notes::read(disk)?;
     match (store_in(disk, &notes)?, notes.bare) {
         (Some(store), _) => Recovery::read(disk, home, sizes, notes, store)?.run(),
-        (None, Some(bare)) => take_over(disk, home, sizes, &bare),
-        (None, None) => create(disk, home, sizes),
+        (None, Some(bare)) => create::take_over(disk, home, sizes, &bare),
+        (None, None) => create::create(disk, home, sizes),
     }
 }
 
@@ -143,147 +139,9 @@ impl Notes {
     }
 }
 
-/// Makes a new store.
-fn create<H: IndexHome>(disk: &Arc<dyn Disk>, home: &H, sizes: &Sizes) -> Result<Opened<H::Index>, StoreError> {
-    match home.open()? {
-        Some(index) => refuse_undescribed(&index)?,
-        None => home.open_bare()?.as_ref().map_or(Ok(()), refuse_undescribed)?,
-    }
-    home.release()?;
-    let stamp = Stamp { store: random_id(), sequence: Sequence::ZERO, digest: SetDigest::default() };
-    // The index comes last: as long as the rest is not whole there is none, and whatever becomes of it later, it can be made anew.
-    let laid = lay_down(disk, sizes, &stamp, |_| Ok(()))?;
-    let index = home.rebuild(&mut |index| index.apply(&mut std::iter::empty(), &stamp))?;
-    Ok(laid.with(index, stamp))
-}
-
-/// Refuses an index that holds something, when all that should be beside it is missing.
-fn refuse_undescribed(index: &impl Contents) -> Result<(), StoreError> {
-    let commits = index.stamp()?.map_or(Sequence::ZERO, |stamp| stamp.sequence);
-    let entries = index.digest()?.entries;
-    if commits == Sequence::ZERO && entries == 0 {
-        return Ok(());
-    }
-    let what = format!(
-        "the index has {commits} commits and {entries} entries, but the files that describe them, {COMMITS} and {CHECKPOINT}, are missing; restore the whole directory from a backup"
-    );
-    Err(StoreError::Corrupt { what })
-}
-
-/// Makes a journaled store of one that kept everything in the index. Interrupted, it begins again.
-fn take_over<H: IndexHome>(
-    disk: &Arc<dyn Disk>,
-    home: &H,
-    sizes: &Sizes,
-    noted: &Stamp,
-) -> Result<Opened<H::Index>, StoreError> {
-    tracing::info!(commits = %noted.sequence, "this store is from a release without a journal; giving it one");
-    let bare = home.open_bare()?;
-    let found = match &bare {
-        Some(bare) => bare.stamp()?,
-        None => None,
-    };
-    let (Some(bare), Some(found)) = (bare, found) else {
-        return Err(StoreError::RolledBack { expected: noted.sequence, found: Sequence::ZERO });
-    };
-    if found.store != noted.store {
-        let what = "the file COMMITS belongs to another store; restore the whole directory from one backup";
-        return Err(StoreError::Corrupt { what: what.to_owned() });
-    }
-    if found.sequence < noted.sequence {
-        return Err(StoreError::RolledBack { expected: noted.sequence, found: found.sequence });
-    }
-    if found.sequence == noted.sequence && found != *noted {
-        let what = format!("commit {} is not the one that was acknowledged", found.sequence);
-        return Err(StoreError::Corrupt { what });
-    }
-    // The snapshot finds out whether there is what the stamp says. Once it is laid down, the index can be made of it at any start.
-    let laid = lay_down(disk, sizes, &found, |writer| write_entries(&bare, writer))?;
-    drop(bare);
-    let index = home.rebuild(&mut |index| {
-        load(index, snapshots::open(disk, found.store, found.sequence)?)?;
-        index.apply(&mut std::iter::empty(), &found)
-    })?;
-    Ok(laid.with(index, found))
-}
-
-/// All of a new store but its index.
-struct Laid {
-    journal: Journal,
-    space: Arc<Space>,
-    commits: NoteFile,
-    checkpoint: NoteFile,
-}
-
-impl Laid {
-    fn with<I>(self, index: I, stamp: Stamp) -> Opened<I> {
-        let Self { journal, space, commits, checkpoint } = self;
-        Opened { index, stamp, journal, space, commits, checkpoint, snapshot: stamp.sequence }
-    }
-}
-
-/// Writes all that belongs to a store whose state is `stamp`, and whose entries `fill` gives; the checkpoint's file makes it one.
-fn lay_down(
-    disk: &Arc<dyn Disk>,
-    sizes: &Sizes,
-    stamp: &Stamp,
-    fill: impl FnOnce(&mut DumpWriter<FileWriter>) -> Result<(), StoreError>,
-) -> Result<Laid, StoreError> {
-    let failed = || StoreError::io("create the journal");
-    disk.create_dir(space::DIRECTORY).map_err(failed())?;
-    for name in disk.list(space::DIRECTORY).map_err(failed())? {
-        disk.remove(&format!("{}/{name}", space::DIRECTORY)).map_err(failed())?;
-    }
-    let active = space::create(&**disk, sizes.segment_bytes, 1).map_err(failed())?;
-    // Nobody needs space for anything else yet.
-    snapshots::write(disk, 0, stamp, fill)?;
-    snapshots::remove_older(disk, stamp.sequence)?;
-    let note = Note { stamp: *stamp, clean: None };
-    let checkpoint = NoteFile::create(disk, CHECKPOINT, &note)?;
-    let commits = NoteFile::create(disk, COMMITS, &note)?;
-    let found =
-        space::Found { active_bytes: active.bytes, rest: active.bytes, next_number: 2, ..space::Found::default() };
-    let space = Arc::new(Space::new(Arc::clone(disk), sizes.segment_bytes, sizes.reserve_bytes, found));
-    let journal = Journal::new(Arc::clone(&space), active, 0, stamp.sequence, 0);
-    Ok(Laid { journal, space, commits, checkpoint })
-}
-
 /// Puts all entries of an index that no one commits to into a snapshot.
 fn write_entries(index: &impl Contents, writer: &mut DumpWriter<FileWriter>) -> Result<(), StoreError> {
     index.scan(&mut |key, value| writer.entry(key, value).map_err(snapshots::unwritable))
-}
-
-/// Lays down a new store on an empty disk that has the entries of a dump. The index is made when the store is opened.
-pub(crate) fn lay_down_dump(
-    disk: &Arc<dyn Disk>,
-    mut dump: DumpReader<impl io::Read>,
-    found: &DumpInfo,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), DumpError> {
-    // Two stores that go on from the same state must not be taken for one.
-    let stamp = Stamp { store: random_id(), sequence: found.sequence, digest: found.set_digest() };
-    let mut failure = None;
-    let written = snapshots::write(disk, 0, &stamp, |writer| {
-        while let Some(entry) = dump.next() {
-            if let Err(error) = entry.and_then(|(key, value)| writer.entry(&key, &value)) {
-                failure = Some(error);
-                return Err(StoreError::Closed);
-            }
-            if dump.entries().is_multiple_of(ENTRIES_PER_PROGRESS) || dump.entries() == found.entries {
-                let (entries, bytes, of_bytes) = (dump.entries(), dump.offset(), Some(found.bytes));
-                progress(Progress { stage: Stage::Loading, entries, bytes, of_bytes });
-            }
-        }
-        Ok(())
-    });
-    match failure {
-        Some(error) => return Err(error),
-        None => written?,
-    };
-    let note = Note { stamp, clean: None };
-    NoteFile::create(disk, COMMITS, &note)?;
-    NoteFile::create(disk, CHECKPOINT, &note)?;
-    Ok(())
 }
 
 /// Writes a snapshot of an index that no one commits to; checks it against `stamp`.
@@ -291,13 +149,6 @@ fn write_snapshot(disk: &Arc<dyn Disk>, index: &impl Contents, stamp: &Stamp) ->
     // Nobody needs space for anything else yet.
     snapshots::write(disk, 0, stamp, |writer| write_entries(index, writer))?;
     snapshots::remove_older(disk, stamp.sequence)
-}
-
-/// A number that no two stores share: the standard library seeds its hashers from the operating system.
-pub(crate) fn random_id() -> u64 {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u64(u64::from(std::process::id()));
-    hasher.finish()
 }
 
 /// What was found of a store that exists.
@@ -600,72 +451,6 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         }
         let what = format!("{}; and the index does not have everything that was acknowledged", reasons.join("; "));
         StoreError::Corrupt { what }
-    }
-
-    /// Gives all segments other names, so that a new journal begins; nothing is removed.
-    fn put_journal_aside(&mut self) -> Result<(), StoreError> {
-        let failed = || StoreError::io("put the damaged journal aside");
-        for name in self.disk.list(space::DIRECTORY).map_err(failed())? {
-            if let space::Kind::Segment(number) = space::kind(&name) {
-                self.disk.rename(&space::name(number), &space::damaged_name(number)).map_err(failed())?;
-            }
-        }
-        self.disk.sync_dir(space::DIRECTORY).map_err(failed())?;
-        self.scan.forget_segments();
-        Ok(())
-    }
-
-    /// The active segment, where the next frame goes in it, the checksum of the newest frame, and the other segments.
-    fn segments(&self) -> Result<(Segment, u64, u64, Arc<Space>), StoreError> {
-        let mut found = space::Found { next_number: self.scan.next_number.max(1), ..space::Found::default() };
-        found.spares =
-            self.scan.spares.iter().map(|(number, bytes)| Spare { number: *number, bytes: *bytes }).collect();
-        let (mut active, position) = match self.scan.position() {
-            Some((number, position)) => (self.open_segment(number)?, position),
-            None => {
-                let number = found.next_number;
-                found.next_number += 1;
-                let created = space::create(&**self.disk, self.sizes.segment_bytes, number);
-                (created.map_err(StoreError::io("create a segment of the journal"))?, 0)
-            }
-        };
-        for segment in &self.scan.segments {
-            if segment.number > active.number && found.next.is_none() && segment.bytes >= self.sizes.segment_bytes {
-                found.next = Some(self.open_segment(segment.number)?);
-            } else if segment.number != active.number {
-                found.full.push_back(Full { number: segment.number, bytes: segment.bytes, last: segment.last });
-            }
-        }
-        // A segment may have been cut right behind its last frame.
-        active.bytes = active.bytes.max(position);
-        (found.active_bytes, found.rest) = (active.bytes, active.bytes - position);
-        let previous = self.scan.frames.last().map_or(0, |frame| frame.head.checksum);
-        let space = Space::new(Arc::clone(self.disk), self.sizes.segment_bytes, self.sizes.reserve_bytes, found);
-        Ok((active, position, previous, Arc::new(space)))
-    }
-
-    fn open_segment(&self, number: u64) -> Result<Segment, StoreError> {
-        let open = || -> io::Result<Segment> {
-            let file = self.disk.open_for_pages(&space::name(number))?;
-            Ok(Segment { number, bytes: file.len()?, file })
-        };
-        open().map_err(StoreError::io(format!("open {}", space::name(number))))
-    }
-
-    /// Writes the newest frame once more, with the same bytes, and makes it durable. It may never have been: a killed process did not wait for
-    /// that, and after a failed attempt the operating system shows bytes that the disk does not have. The index must not be ahead of it.
-    fn settle_newest_frame(&self) -> Result<(), StoreError> {
-        let Some(frame) = self.scan.frames.last() else { return Ok(()) };
-        let name = space::name(frame.segment);
-        let settle = || {
-            let file = self.disk.open(&name)?;
-            let mut bytes = vec![0; frame.head.frame_bytes()];
-            let length = file.read_at(&mut bytes, frame.position)?;
-            bytes.truncate(length);
-            file.write_at(&bytes, frame.position)?;
-            file.sync()
-        };
-        settle().map_err(StoreError::io(format!("write {name}")))
     }
 }
 

@@ -166,7 +166,24 @@ pub(crate) fn info(disk: &Arc<dyn Disk>, store: u64, sequence: Sequence) -> Resu
 
 /// Reads a whole snapshot; gives the state that it holds.
 pub(crate) fn verify(disk: &Arc<dyn Disk>, store: u64, sequence: Sequence) -> Result<Stamp, StoreError> {
-    let info = info(disk, store, sequence)?;
+    verify_unless(disk, store, sequence, || false)
+}
+
+/// Does the same, but gives up with [`StoreError::Closed`] when `is_closing`.
+pub(crate) fn verify_unless(
+    disk: &Arc<dyn Disk>,
+    store: u64,
+    sequence: Sequence,
+    is_closing: impl Fn() -> bool,
+) -> Result<Stamp, StoreError> {
+    let mut dump = open(disk, store, sequence)?;
+    for entry in &mut dump {
+        entry.map_err(unreadable(sequence))?;
+        if is_closing() {
+            return Err(StoreError::Closed);
+        }
+    }
+    let info = dump.finish().map_err(unreadable(sequence))?;
     Ok(Stamp { store: info.store_id, sequence: info.sequence, digest: info.set_digest() })
 }
 

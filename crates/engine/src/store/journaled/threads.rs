@@ -316,7 +316,8 @@ impl<I: Index> Shared<I> {
             let progress = self.progress.lock();
             (progress.published.store, progress.snapshot)
         };
-        let mut is_due = match snapshots::verify(&self.disk, store, newest) {
+        let is_closing = || self.is_closing.load(Ordering::Relaxed);
+        let mut is_due = match snapshots::verify_unless(&self.disk, store, newest, is_closing) {
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(%error, "the newest snapshot is damaged; taking another one");
                 true

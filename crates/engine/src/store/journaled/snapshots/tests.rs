@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use super::*;
 use crate::store::{digest::SetDigest, disk::sim::SimDisk};
 
@@ -41,6 +43,16 @@ fn a_snapshot_is_read_as_it_was_written() {
     let mut dump = open(&shared(&disk), STORE, Sequence::new(26)).unwrap();
     let found: Vec<_> = dump.by_ref().map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect();
     assert_eq!(found.into_iter().collect::<Result<Vec<_>, _>>().unwrap(), entries(26));
+}
+
+#[test]
+fn reading_a_whole_snapshot_ends_when_the_store_is_closed() {
+    let disk = SimDisk::new();
+    write_with(&disk, 0, &stamp(26)).unwrap();
+    let asked = Cell::new(0);
+    let is_closing = || asked.replace(asked.get() + 1) == 10;
+    assert!(matches!(verify_unless(&shared(&disk), STORE, Sequence::new(26), is_closing), Err(StoreError::Closed)));
+    assert_eq!(asked.get(), 11);
 }
 
 #[test]
