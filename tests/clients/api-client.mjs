@@ -149,6 +149,9 @@ const walks = {
     await settled(project.id);
     await refused(501, "NOT_IMPLEMENTED", "getProjectBranchSchema", { projectId: project.id, branchId: branch.id, db_name: "neondb" });
     await refused(501, "NOT_IMPLEMENTED", "getProjectBranchSchemaComparison", { projectId: project.id, branchId: branch.id, db_name: "neondb" });
+    assert.deepEqual((await call(200, "listProjectBranchBuckets", project.id, branch.id)).buckets, []);
+    assert.deepEqual((await call(200, "listProjectBranchFunctions", { projectId: project.id, branchId: branch.id })).functions, []);
+    assert.deepEqual((await call(200, "listCredentials", project.id, branch.id)).credentials, []);
     await refused(422, "BRANCH_NOT_DELETED", "recoverProjectBranch", project.id, dev.branch.id);
     await call(200, "deleteProjectBranch", { projectId: project.id, branchId: empty.branch.id });
     await call(204, "deleteProjectBranch", { projectId: project.id, branchId: empty.branch.id });

@@ -69,7 +69,7 @@ async fn branch_function_list(session: Session, path: BranchPath) -> Result<Json
 #[utoipa::path(
     get,
     path = "/projects/{project_id}/branches/{branch_id}/credentials",
-    operation_id = "listProjectBranchCredentials",
+    operation_id = "listCredentials",
     tag = "Branches",
     responses((status = 200, body = CredentialsBody))
 )]
