@@ -120,7 +120,9 @@ impl Catalog {
         let projects = first(&mut source, &system::PROJECT_DELETIONS, limit)?;
         drop(source);
         let now = self.engine().now();
-        let mut settled = Settled { more: branches.len().max(projects.len()) == limit, ..Settled::default() };
+        let (due_branches, due_projects) = (due(&branches, now), due(&projects, now));
+        let more = due_branches.max(due_projects) == limit;
+        let mut settled = Settled { more, ..Settled::default() };
         for (at, BranchExpiryRecord { project, branch }) in branches {
             if at > now {
                 settled.next = Some(at);
@@ -139,9 +141,13 @@ impl Catalog {
                 settled.projects.push(project);
             }
         }
-        settled.more &= settled.next.is_none();
         Ok(settled)
     }
+}
+
+/// How many of the first in a queue are due.
+fn due<R>(first: &[(DateTime<Utc>, R)], now: DateTime<Utc>) -> usize {
+    first.iter().take_while(|(at, _)| *at <= now).count()
 }
 
 /// The first of those in a queue, and when they are due.

@@ -55,9 +55,9 @@ async fn a_branch_is_not_recovered_before_its_parent_or_beside_its_name() -> Tes
         app.ok("DELETE", &format!("{branches}/{branch}"), Value::Null).await?;
     }
     let recover = |branch: &str| format!("{branches}/{branch}/recover");
-    app.refused((422, "PARENT_DELETED"), "POST", &recover(&child), Value::Null).await?;
+    app.refused((422, "PARENT_DELETED"), "POST", &recover(child), Value::Null).await?;
     app.ok("POST", &branches, json!({ "branch": { "name": "parent" } })).await?;
-    app.refused((409, "BRANCH_ALREADY_EXISTS"), "POST", &recover(&parent), Value::Null).await?;
+    app.refused((409, "BRANCH_ALREADY_EXISTS"), "POST", &recover(parent), Value::Null).await?;
     app.refused((404, "BRANCH_NOT_FOUND"), "POST", &recover("br-no-such-12345678"), Value::Null).await?;
     Ok(())
 }
