@@ -1,5 +1,7 @@
 //! How branches are deleted, and what is done about them until they are gone.
 
+use std::ops::Bound;
+
 use offshoot_engine::{BranchId as EngineBranch, KeyRange, NamespaceId, Transaction};
 
 use super::{DeletionMethod, Keeping, OPERATIONS, Step as Settling};
@@ -10,7 +12,7 @@ use crate::{
     compute,
     endpoint::{self, ComputeState},
     error::{Error, Result},
-    id::{BranchId, ProjectId},
+    id::{BranchId, OperationId, ProjectId},
     operation::{self, OperationAction, Step},
     tables::{Source, pair, project, system, timed},
 };
@@ -86,7 +88,8 @@ impl Catalog {
         check_deletable(tx, project, &found)?;
         let (namespace, id) = (project.namespace(), found.id.clone());
         let deletion = DeletionRecord::now(now(tx), method, keeping);
-        let cancelled = operation::cancel(tx, namespace, of_branch(&id), deletion.at.0, OPERATIONS, false)?;
+        let cancelled =
+            operation::cancel(tx, namespace, of_branch(&id, deletion.at), deletion.at.0, OPERATIONS, false)?;
         let is_all = cancelled.next.is_none();
         let endpoints = endpoint::of_branch(tx, project, &id)?;
         let is_live = |endpoint: &&endpoint::Endpoint| {
@@ -170,7 +173,7 @@ impl Catalog {
             return Ok(Settling::Done);
         };
         let DeletionRecord { at, until, .. } = deleted.deletion;
-        let cancelled = operation::cancel(tx, project.namespace(), of_branch(id), at.0, OPERATIONS, false)?;
+        let cancelled = operation::cancel(tx, project.namespace(), of_branch(id, at), at.0, OPERATIONS, false)?;
         if cancelled.next.is_some() {
             return Ok(Settling::Unfinished);
         }
@@ -202,8 +205,10 @@ pub(crate) fn find(
     project::DELETED_BRANCHES.get(source, namespace, id.as_str().as_bytes())
 }
 
-fn of_branch(id: &BranchId) -> KeyRange {
-    KeyRange::prefix(&pair(id.as_str(), ""))
+/// The operations of a branch that were scheduled before an instant. Cancelling takes each of them out of the range, so that it comes to an end.
+fn of_branch(id: &BranchId, before: Time) -> KeyRange {
+    let end = pair(id.as_str(), OperationId::first_at(before.0).as_bytes());
+    KeyRange { start: Bound::Included(pair(id.as_str(), "").into()), end: Bound::Excluded(end.into()) }
 }
 
 fn check_deletable(source: &mut impl Source, project: &FoundProject, branch: &FoundBranch) -> Result<()> {

@@ -445,3 +445,15 @@ fn a_deletion_that_was_interrupted_goes_on_by_itself() -> TestResult {
     world.recover(&dev)?;
     Ok(())
 }
+
+#[test]
+fn however_much_is_scheduled_after_a_deletion_the_deletion_comes_to_its_end() -> TestResult {
+    let world = World::new()?;
+    let dev = world.named("dev", &world.main)?.id;
+    world.delete(&dev)?;
+    schedule_many(&world, &dev, 10_000)?;
+    world.clock.advance(DAY * 7 + TimeDelta::seconds(1));
+    assert_eq!(world.catalog.expire(10)?.removed_branches, [(world.project.clone(), dev)]);
+    assert!(world.catalog.operations_open(usize::MAX)?.len() > 10_000);
+    Ok(())
+}
