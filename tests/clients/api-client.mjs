@@ -78,10 +78,13 @@ const walks = {
     const operations = await settled(id);
     const one = await call(200, "getProjectOperation", id, operations[0].id);
     assert.deepEqual(one.operation, operations[0]);
-    await refused(501, "NOT_IMPLEMENTED", "recoverProject", id);
+    await refused(422, "PROJECT_NOT_DELETED", "recoverProject", id);
     await refused(501, "NOT_IMPLEMENTED", "listProjectPermissions", id);
     await refused(501, "NOT_IMPLEMENTED", "grantPermissionToProject", id, { email: "riley@example.com" });
     assert.equal((await call(200, "deleteProject", id)).project.id, id);
+    assert.deepEqual((await call(200, "listProjects", { recoverable: true })).projects.map((project) => project.id), [id]);
+    assert.equal((await call(200, "recoverProject", id)).project.id, id);
+    await call(200, "deleteProject", id);
     await refused(404, "PROJECT_NOT_FOUND", "getProject", id);
   },
 
@@ -146,9 +149,16 @@ const walks = {
     await settled(project.id);
     await refused(501, "NOT_IMPLEMENTED", "getProjectBranchSchema", { projectId: project.id, branchId: branch.id, db_name: "neondb" });
     await refused(501, "NOT_IMPLEMENTED", "getProjectBranchSchemaComparison", { projectId: project.id, branchId: branch.id, db_name: "neondb" });
-    await refused(501, "NOT_IMPLEMENTED", "recoverProjectBranch", project.id, dev.branch.id);
+    assert.deepEqual((await call(200, "listProjectBranchBuckets", project.id, branch.id)).buckets, []);
+    assert.deepEqual((await call(200, "listProjectBranchFunctions", { projectId: project.id, branchId: branch.id })).functions, []);
+    assert.deepEqual((await call(200, "listCredentials", project.id, branch.id)).credentials, []);
+    await refused(422, "BRANCH_NOT_DELETED", "recoverProjectBranch", project.id, dev.branch.id);
     await call(200, "deleteProjectBranch", { projectId: project.id, branchId: empty.branch.id });
     await call(204, "deleteProjectBranch", { projectId: project.id, branchId: empty.branch.id });
+    const listed = await call(200, "listProjectBranches", { projectId: project.id, include_deleted: true });
+    assert.equal(listed.branches.find((found) => found.id === empty.branch.id).recovery.deletion_method, "user");
+    assert.equal((await call(200, "recoverProjectBranch", project.id, empty.branch.id)).branch.id, empty.branch.id);
+    await call(200, "deleteProjectBranch", { projectId: project.id, branchId: empty.branch.id, hard_delete: true });
     await refused(422, "BRANCH_IS_DEFAULT", "deleteProjectBranch", { projectId: project.id, branchId: branch.id });
     await call(200, "deleteProject", project.id);
   },

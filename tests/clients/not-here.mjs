@@ -20,9 +20,9 @@ export default {
     "createProjectBranchDataApi", "updateProjectBranchDataApi", "deleteProjectBranchDataApi", "getProjectBranchDataApi",
   ],
   "Functions, buckets, credentials for them, and AI are services beside the database.": [
-    "createProjectBranchBucket", "listProjectBranchBuckets", "deleteProjectBranchBucket", "getProjectBranchStorage", "getProjectBranchAiGateway",
+    "createProjectBranchBucket", "deleteProjectBranchBucket", "getProjectBranchStorage", "getProjectBranchAiGateway",
     "listProjectBranchBucketObjects", "deleteProjectBranchBucketObject", "getProjectBranchBucketObject", "deleteProjectBranchBucketObjectsByPrefix",
-    "presignProjectBranchBucketObject", "createCredential", "listCredentials", "revokeCredential", "listProjectBranchFunctions",
+    "presignProjectBranchBucketObject", "createCredential", "revokeCredential",
     "getProjectBranchFunction", "updateProjectBranchFunction", "deleteProjectBranchFunction", "createProjectBranchFunctionDeployment",
   ],
   "An account is no organization.": [

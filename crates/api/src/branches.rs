@@ -1,5 +1,6 @@
 //! Branches: `/projects/{project_id}/branches`.
 
+mod delete;
 mod list;
 mod restore;
 
@@ -17,11 +18,9 @@ use crate::{
     settings,
     time::{self, Timestamp},
 };
-use axum::{
-    Json,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, http::StatusCode};
+pub(crate) use delete::DeleteParams;
+use delete::RecoveryBody;
 use list::{BranchPagination, ListParams, SearchParams};
 use offshoot_catalog::{
     Annotation, Branch, BranchChanged, BranchId, BranchUpdate, Caller, Catalog, Database, Endpoint, Expiry, InitSource,
@@ -41,9 +40,10 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(branch_list, branch_create))
         .routes(routes!(branch_count))
-        .routes(routes!(branch_get, branch_update, branch_delete))
+        .routes(routes!(branch_get, branch_update))
         .routes(routes!(branch_set_as_default))
         .routes(routes!(branch_set_as_primary))
+        .merge(delete::routes())
         .merge(restore::routes())
 }
 
@@ -80,6 +80,12 @@ pub(crate) struct BranchBody {
     /// The branch whose place it takes, or has taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     restored_as: Option<String>,
+    /// Who created it; missing on branches that an earlier release made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_by: Option<CreatorBody>,
+    /// Of a deleted branch: until when it can be recovered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<RecoveryBody>,
     creation_source: &'static str,
     /// The older name of `default`, which clients still read.
     primary: bool,
@@ -92,6 +98,13 @@ pub(crate) struct BranchBody {
     data_transfer_bytes: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+/// An account, by its name.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BranchCreator)]
+struct CreatorBody {
+    name: String,
 }
 
 impl From<Branch> for BranchBody {
@@ -115,6 +128,8 @@ impl From<Branch> for BranchBody {
             restore_status: restored.map(|restored| restored.status.to_string()),
             restored_from: restored.map(|restored| restored.snapshot.to_string()),
             restored_as: restored.and_then(|restored| restored.target.as_ref()).map(ToString::to_string),
+            created_by: branch.created_by.map(|name| CreatorBody { name: name.to_string() }),
+            recovery: branch.deletion.map(Into::into),
             creation_source: SOURCE,
             primary: branch.default,
             default: branch.default,
@@ -309,9 +324,14 @@ async fn branch_list(
     PathParams((project,)): PathParams<(ProjectId,)>,
     QueryParams(params): QueryParams<ListParams>,
 ) -> Result<Json<BranchesBody>, ApiError> {
+    let with_deleted = params.with_deleted();
     let query = params.read()?;
     let list = move |catalog: &Catalog, caller: &Caller| {
-        Ok((catalog.branch_list(caller, &project)?, catalog.branch_annotation_list(caller, &project)?))
+        let mut branches = catalog.branch_list(caller, &project)?;
+        if with_deleted {
+            branches.extend(catalog.branch_list_deleted(caller, &project)?);
+        }
+        Ok((branches, catalog.branch_annotation_list(caller, &project)?))
     };
     let (branches, annotations) = session.run(list).await?;
     let page = query.page_of(branches);
@@ -404,24 +424,6 @@ async fn branch_get(
     let (branch, annotation) = session.run(get).await?;
     let annotation = AnnotationBody::new(&branch.id, annotation);
     Ok(Json(BranchOnlyBody { branch: branch.into(), annotation }))
-}
-
-/// Deletes a branch with its roles, databases and endpoints.
-#[utoipa::path(
-    delete,
-    path = "/projects/{project_id}/branches/{branch_id}",
-    operation_id = "deleteProjectBranch",
-    tag = "Branches",
-    responses((status = 200, body = BranchChangedBody), (status = 204))
-)]
-async fn branch_delete(
-    session: Session,
-    PathParams((project, branch)): PathParams<(ProjectId, BranchId)>,
-) -> Result<Response, ApiError> {
-    Ok(match session.run(move |catalog, caller| catalog.branch_delete(caller, &project, &branch)).await? {
-        Some(changed) => Json(BranchChangedBody::from(changed)).into_response(),
-        None => StatusCode::NO_CONTENT.into_response(),
-    })
 }
 
 /// Changes a branch: its name, whether it is protected, and when it goes by itself.

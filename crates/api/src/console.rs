@@ -69,6 +69,7 @@ const ASSETS: &[Asset] = assets![
     "views/changes.js",
     "views/computes.js",
     "views/databases.js",
+    "views/deleted.js",
     "views/general.js",
     "views/inspector.js",
     "views/keys.js",

@@ -10,8 +10,6 @@ use utoipa::openapi::{HttpMethod, OpenApi, Paths, ResponseBuilder, path::Operati
 use utoipa_axum::router::OpenApiRouter;
 
 const TABLE_DATA: &str = "it needs table data, which Offshoot does not have; ask the compute of the branch";
-const FINAL: &str =
-    "what was deleted is gone; create a branch of an earlier point instead while the branch still exists";
 const ONE_ACCOUNT: &str =
     "a project belongs to one account and is not shared; give the other account a project of its own";
 
@@ -24,8 +22,6 @@ const CALLS: &[(HttpMethod, &str, &str, &str)] = &[
         "getProjectBranchSchemaComparison",
         TABLE_DATA,
     ),
-    (HttpMethod::Post, "/projects/{project_id}/recover", "recoverProject", FINAL),
-    (HttpMethod::Post, "/projects/{project_id}/branches/{branch_id}/recover", "recoverProjectBranch", FINAL),
     (HttpMethod::Get, "/projects/{project_id}/permissions", "listProjectPermissions", ONE_ACCOUNT),
     (HttpMethod::Post, "/projects/{project_id}/permissions", "grantPermissionToProject", ONE_ACCOUNT),
 ];

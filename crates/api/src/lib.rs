@@ -18,6 +18,7 @@
 //! Each concept has one module with its wire types and thin handlers; the rules are the catalog's.
 //! The router expects to run on a multi-threaded tokio runtime: catalog calls wait for the disk on its blocking threads.
 
+mod absent;
 mod address;
 mod branches;
 mod connection;
@@ -117,6 +118,7 @@ fn calls() -> OpenApiRouter<ApiState> {
         .merge(users::routes())
         .merge(keys::routes())
         .merge(regions::routes())
+        .merge(absent::routes())
         .merge(elsewhere::routes())
 }
 

@@ -1,5 +1,7 @@
 //! Projects: `/projects`.
 
+mod delete;
+
 use crate::{
     address::Addresses,
     branches::BranchBody,
@@ -39,7 +41,8 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(project_list, project_create))
         .routes(routes!(project_list_shared))
-        .routes(routes!(project_get, project_update, project_delete))
+        .routes(routes!(project_get, project_update))
+        .merge(delete::routes())
 }
 
 /// A project. Alone and in a list it shows the same; what Offshoot does not meter is 0.
@@ -73,6 +76,12 @@ struct ProjectBody {
     default_endpoint_settings: EndpointDefaultsBody,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// Of a deleted project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<Timestamp>,
+    /// Until when a deleted project can be recovered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recoverable_until: Option<Timestamp>,
     /// The account.
     owner_id: String,
 }
@@ -105,6 +114,8 @@ impl From<Project> for ProjectBody {
             default_endpoint_settings: project.endpoint_defaults.into(),
             created_at: project.created_at.into(),
             updated_at: project.updated_at.into(),
+            deleted_at: project.deletion.map(|deletion| deletion.deleted_at.into()),
+            recoverable_until: project.deletion.map(|deletion| deletion.recoverable_until.into()),
             owner_id: account_id(project.account),
         }
     }
@@ -306,7 +317,7 @@ struct ListParams {
     search: Option<String>,
     cursor: Option<String>,
     limit: Option<usize>,
-    /// Those that were deleted and can be had again: there are none.
+    /// Deleted projects that can be recovered, in the place of those that are there.
     #[param(value_type = Option<bool>)]
     recoverable: Option<Flag>,
 }
@@ -325,10 +336,8 @@ async fn project_list(
     QueryParams(params): QueryParams<ListParams>,
 ) -> Result<Json<ProjectsBody>, ApiError> {
     let limit = page_limit(params.limit, PAGE_DEFAULT, PAGE_MAX)?;
-    if params.recoverable.is_some_and(|Flag(recoverable)| recoverable) {
-        return Ok(Json(ProjectsBody::of(Vec::new(), None)));
-    }
-    let query = ProjectQuery { search: params.search, after: params.cursor, limit };
+    let deleted = params.recoverable.is_some_and(|Flag(recoverable)| recoverable);
+    let query = ProjectQuery { search: params.search, after: params.cursor, limit, deleted };
     let page = session.run(move |catalog, caller| catalog.project_list(caller, query)).await?;
     Ok(Json(ProjectsBody::of(page.items, page.next)))
 }
@@ -397,20 +406,4 @@ async fn project_update(
     let update = body.project.read()?;
     let changed = session.run(move |catalog, caller| catalog.project_update(caller, &project, &update)).await?;
     Ok(Json(ProjectChangedBody { project: changed.project.into(), operations: operations::bodies(changed.operations) }))
-}
-
-/// Deletes a project with all that is in it.
-#[utoipa::path(
-    delete,
-    path = "/projects/{project_id}",
-    operation_id = "deleteProject",
-    tag = "Projects",
-    responses((status = 200, body = ProjectOnlyBody))
-)]
-async fn project_delete(
-    session: Session,
-    PathParams((project,)): PathParams<(ProjectId,)>,
-) -> Result<Json<ProjectOnlyBody>, ApiError> {
-    let project = session.run(move |catalog, caller| catalog.project_delete(caller, &project)).await?;
-    Ok(Json(ProjectOnlyBody { project: project.into() }))
 }

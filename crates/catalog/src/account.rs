@@ -4,13 +4,12 @@ use chrono::{DateTime, Utc};
 use offshoot_engine::{Direction, KeyRange, NamespaceId};
 
 use crate::{
-    catalog::{Caller, Catalog, FoundProject, name_key, now},
+    catalog::{Catalog, name_key, now},
     codec::{AccountNameRecord, AccountRecord, ProjectIdRecord},
     error::{Error, Result},
     id::AccountId,
     key,
     name::AccountName,
-    project,
     tables::{Source, system},
 };
 
@@ -34,6 +33,12 @@ impl Account {
         let record = system::ACCOUNTS.get(source, NamespaceId::SYSTEM, &id.get().to_be_bytes())?;
         Ok(Self::from_record(id, record.ok_or(Error::AccountNotFound { id })?))
     }
+}
+
+/// The name of an account that is there.
+pub(crate) fn name_of(source: &mut impl Source, id: AccountId) -> Result<Option<AccountName>> {
+    let record = system::ACCOUNTS.get(source, NamespaceId::SYSTEM, &id.get().to_be_bytes())?;
+    Ok(record.map(|record| record.name))
 }
 
 impl Catalog {
@@ -69,27 +74,42 @@ impl Catalog {
         Account::find(&mut self.snapshot()?, id)
     }
 
-    /// Deletes an account with its API keys; with `force`, also with its projects.
+    /// Deletes an account with its API keys and what it deleted; with `force`, also with its projects. None of that can be recovered.
     ///
     /// # Errors
     ///
     /// [`Error::AccountNotFound`]; [`Error::AccountHasProjects`] without `force`.
     pub fn account_delete(&self, id: AccountId, force: bool) -> Result<Account> {
-        self.commit(|tx| {
-            let account = Account::find(tx, id)?;
-            let prefix = id.get().to_be_bytes();
-            for (_, ProjectIdRecord { project }) in system::ACCOUNT_PROJECTS.all(tx, NamespaceId::SYSTEM, &prefix)? {
-                if !force {
-                    return Err(Error::AccountHasProjects { name: account.name, project });
-                }
-                let project = FoundProject::find(tx, &Caller::new(id), &project)?;
-                project::remove(tx, &project)?;
+        let prefix = id.get().to_be_bytes();
+        loop {
+            let mut source = self.snapshot()?;
+            let account = Account::find(&mut source, id)?;
+            let has = system::ACCOUNT_PROJECTS.first(&mut source, NamespaceId::SYSTEM, &prefix)?;
+            if let Some(ProjectIdRecord { project }) = has.as_ref().filter(|_| !force) {
+                return Err(Error::AccountHasProjects { name: account.name, project: project.clone() });
             }
-            key::remove_all(tx, id)?;
-            system::ACCOUNT_NAMES.delete(tx, NamespaceId::SYSTEM, &name_key(account.name.as_str()))?;
-            system::ACCOUNTS.delete(tx, NamespaceId::SYSTEM, &prefix)?;
-            Ok(account)
-        })
+            let deleted = system::ACCOUNT_DELETED_PROJECTS.first(&mut source, NamespaceId::SYSTEM, &prefix)?;
+            drop(source);
+            if let Some(ProjectIdRecord { project }) = has.or(deleted) {
+                self.project_remove(&project)?;
+                continue;
+            }
+            let gone = self.commit(|tx| {
+                let account = Account::find(tx, id)?;
+                for table in [&system::ACCOUNT_PROJECTS, &system::ACCOUNT_DELETED_PROJECTS] {
+                    if table.first(tx, NamespaceId::SYSTEM, &prefix)?.is_some() {
+                        return Ok(None);
+                    }
+                }
+                key::remove_all(tx, id)?;
+                system::ACCOUNT_NAMES.delete(tx, NamespaceId::SYSTEM, &name_key(account.name.as_str()))?;
+                system::ACCOUNTS.delete(tx, NamespaceId::SYSTEM, &prefix)?;
+                Ok(Some(account))
+            })?;
+            if let Some(account) = gone {
+                return Ok(account);
+            }
+        }
     }
 
     /// The account of this name, if there is one.

@@ -2,7 +2,6 @@
 
 mod change;
 mod create;
-mod delete;
 mod expiry;
 mod restore;
 
@@ -15,7 +14,7 @@ use offshoot_engine::{BranchId as EngineBranch, Fork, Lsn, NamespaceId, Point, T
 pub(crate) use self::{
     change::put_annotation,
     create::{new_record, steps_to_create},
-    expiry::forget_branch_expiry,
+    expiry::{forget_branch_expiry, note_branch_expiry},
     restore::{Credentials, is_live},
 };
 pub use self::{
@@ -27,10 +26,11 @@ pub use self::{
 use crate::{
     catalog::{Caller, Catalog, FoundBranch, FoundProject, draw_free, name_key, now},
     codec::{BranchIdRecord, BranchRecord, ParentRecord, RestoredRecord, Time},
+    deletion::Deletion,
     endpoint::{self, ComputeState},
     error::{Error, Result},
     id::{BranchId, EndpointId, ProjectId, SnapshotId},
-    name::BranchName,
+    name::{AccountName, BranchName},
     operation::{self, Operation, OperationAction, Step},
     tables::{Source, pair, project},
 };
@@ -144,6 +144,10 @@ pub struct Branch {
     pub last_reset_at: Option<DateTime<Utc>>,
     /// The snapshot that it was made of, if it was.
     pub restored: Option<BranchRestored>,
+    /// That it is deleted, if it is.
+    pub deletion: Option<Deletion>,
+    /// The name of the account that created it; nothing where an earlier release did.
+    pub created_by: Option<AccountName>,
     /// When its state last changed.
     pub state_changed_at: DateTime<Utc>,
     /// When the branch was created.
@@ -172,6 +176,8 @@ impl Branch {
                 target,
                 status,
             }),
+            deletion: None,
+            created_by: record.created_by,
             state_changed_at: record.state_changed_at.0,
             created_at: record.created_at.0,
             updated_at: record.updated_at.0,
@@ -219,7 +225,9 @@ impl Catalog {
     /// Draws the id of a new branch: free, and not the name of another branch, since it may become this one's name.
     pub(crate) fn branch_draw(&self, tx: &mut Transaction<'_>, namespace: NamespaceId) -> Result<BranchId> {
         let taken = |id: &BranchId| {
-            let is_id = project::BRANCHES.get(tx, namespace, id.as_str().as_bytes())?.is_some();
+            let key = id.as_str().as_bytes();
+            let is_id = project::BRANCHES.get(tx, namespace, key)?.is_some()
+                || project::DELETED_BRANCHES.get(tx, namespace, key)?.is_some();
             Ok(is_id || project::BRANCH_NAMES.get(tx, namespace, &name_key(id.as_str()))?.is_some())
         };
         draw_free(|| Ok(BranchId::draw(self.entropy())?), taken)
@@ -261,11 +269,13 @@ pub(crate) fn records_of_project(
     project: &FoundProject,
 ) -> Result<Vec<(BranchId, BranchRecord)>> {
     let records = project::BRANCHES.all(source, project.namespace(), b"")?;
-    let branch = |(key, record): (Bytes, BranchRecord)| {
-        let id = std::str::from_utf8(&key).ok().and_then(|text| text.parse().ok());
-        Ok((id.ok_or_else(|| project::BRANCHES.corrupt_key(&key, "its key is not an id"))?, record))
-    };
-    records.into_iter().map(branch).collect()
+    records.into_iter().map(|(key, record): (Bytes, BranchRecord)| Ok((id_in(&key)?, record))).collect()
+}
+
+/// The branch's id that a key is.
+pub(crate) fn id_in(key: &[u8]) -> Result<BranchId> {
+    let id = std::str::from_utf8(key).ok().and_then(|text| text.parse().ok());
+    id.ok_or_else(|| project::BRANCHES.corrupt_key(key, "its key is not an id"))
 }
 
 /// The point that a fork began with, on the branch that is to be its parent.
@@ -292,7 +302,7 @@ pub(crate) fn put_new(
         let found = BranchIdRecord { branch: id.clone() };
         project::BRANCH_CHILDREN.put(tx, namespace, &pair(parent.id.as_str(), id.as_str()), &found)?;
     }
-    expiry::note_branch_expiry(tx, &project.id, id, record)
+    note_branch_expiry(tx, &project.id, id, record)
 }
 
 /// Makes a branch be found by a name that no other branch has.

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    codec::{BranchRecord, ProjectRecord, Time},
+    codec::{BranchRecord, DeletionRecord, ProjectRecord, Time},
     entropy::{Entropy, OsEntropy},
     error::{Error, Result},
     id::{AccountId, ApiKeyId, BranchId, ProjectId},
@@ -131,6 +131,8 @@ struct Shared {
     password_keys: RwLock<Arc<PasswordKeys>>,
     key_uses: KeyUses,
     signal: Signal,
+    /// Held by whoever removes a project, or wakes it, which takes several commits.
+    settling: Mutex<()>,
 }
 
 /// Counts commits, and wakes those who wait for the next one.
@@ -160,8 +162,8 @@ impl Catalog {
     /// [`Error::Engine`] when the engine can't be read.
     pub fn open(engine: Engine, options: Options) -> Result<Self> {
         let password_keys = RwLock::new(Arc::clone(&options.password_keys));
-        let (key_uses, signal) = (KeyUses::default(), Signal::default());
-        let shared = Arc::new(Shared { engine, options, password_keys, key_uses, signal });
+        let (key_uses, signal, settling) = (KeyUses::default(), Signal::default(), Mutex::default());
+        let shared = Arc::new(Shared { engine, options, password_keys, key_uses, signal, settling });
         let catalog = Self { shared, at_once: false };
         // An unreadable catalog should be noticed before anybody relies on it.
         catalog.is_new()?;
@@ -217,6 +219,10 @@ impl Catalog {
 
     pub(crate) fn key_uses(&self) -> &KeyUses {
         &self.shared.key_uses
+    }
+
+    pub(crate) fn settling(&self) -> &Mutex<()> {
+        &self.shared.settling
     }
 
     pub(crate) fn password_keys(&self) -> Arc<PasswordKeys> {
@@ -302,6 +308,19 @@ impl FoundProject {
             Some(record) if record.account == caller.account => Ok(Self { id: id.clone(), record }),
             _ => Err(Error::ProjectNotFound { id: id.to_string() }),
         }
+    }
+
+    /// Finds a project of any account, whether it is there or deleted; then it also tells when it was.
+    pub(crate) fn even_deleted(
+        source: &mut impl Source,
+        id: &ProjectId,
+    ) -> Result<Option<(Self, Option<DeletionRecord>)>> {
+        let key = id.as_str().as_bytes();
+        if let Some(record) = system::PROJECTS.get(source, NamespaceId::SYSTEM, key)? {
+            return Ok(Some((Self { id: id.clone(), record }, None)));
+        }
+        let deleted = system::DELETED_PROJECTS.get(source, NamespaceId::SYSTEM, key)?;
+        Ok(deleted.map(|deleted| (Self { id: id.clone(), record: deleted.project.0 }, Some(deleted.deletion))))
     }
 
     pub(crate) fn namespace(&self) -> NamespaceId {

@@ -13,10 +13,11 @@ mod leaf;
 
 use bincode::{Decode, Encode, config};
 
-use self::earlier::{BranchRecord1, EndpointRecord1, ProjectRecord1, RoleRecord1};
-pub(crate) use self::leaf::Time;
+use self::earlier::{BranchRecord2, EndpointRecord1, ProjectRecord1, RoleRecord1};
+pub(crate) use self::leaf::{Time, Whole};
 use crate::{
     branch::{BranchState, InitSource, RestoreStatus},
+    deletion::DeletionMethod,
     endpoint::{ComputeState, EndpointKind},
     id::{AccountId, ApiKeyId, BranchId, EndpointId, ProjectId, SnapshotId},
     key_ring::PasswordKeyId,
@@ -131,7 +132,7 @@ records! {
     DataKeyRecord(1) { wrapped_with: PasswordKeyId, nonce: [u8; 24], wrapped: Vec<u8>, created_at: Time }
     ProjectIdRecord(1) { project: ProjectId }
 
-    BranchRecord(2 after BranchRecord1) {
+    BranchRecord(3 after BranchRecord2) {
         number: u64,
         name: BranchName,
         parent: Option<ParentRecord>,
@@ -144,6 +145,7 @@ records! {
         expiry: Option<ExpiryRecord>,
         last_reset_at: Option<Time>,
         restored: Option<RestoredRecord>,
+        created_by: Option<AccountName>,
     }
     /// When a branch goes by itself, and how long it was to live; a part of [`BranchRecord`].
     ExpiryRecord(1) { at: Time, ttl_seconds: u32 }
@@ -151,6 +153,12 @@ records! {
     RestoredRecord(1) { snapshot: SnapshotId, target: Option<BranchId>, status: RestoreStatus }
     /// What people noted about a branch.
     AnnotationRecord(1) { value: TextMap, created_at: Time, updated_at: Time }
+    /// When and how something was deleted, and until when it can be recovered.
+    DeletionRecord(1) { at: Time, until: Time, method: DeletionMethod }
+    /// A deleted branch as it was, and the engine's branch that was its parent's then.
+    DeletedBranchRecord(1) { branch: Whole<BranchRecord>, deletion: DeletionRecord, parent_number: Option<u64> }
+    /// A deleted project as it was.
+    DeletedProjectRecord(1) { project: Whole<ProjectRecord>, deletion: DeletionRecord }
     /// The branch that goes at the time in the key.
     BranchExpiryRecord(1) { project: ProjectId, branch: BranchId }
     /// The snapshot that goes at the time in the key.

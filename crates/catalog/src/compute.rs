@@ -221,6 +221,12 @@ impl Catalog {
         load_endpoint(&mut source, &place.project, &place.branch, endpoint)
     }
 
+    /// Whether an endpoint's compute is to be kept: that of an endpoint that is there, or whose branch or project can be recovered.
+    pub fn compute_is_kept(&self, endpoint: &EndpointId) -> Result<bool> {
+        let key = endpoint.as_str().as_bytes();
+        Ok(system::ENDPOINT_IDS.get(&mut self.snapshot()?, NamespaceId::SYSTEM, key)?.is_some())
+    }
+
     /// Schedules that the computes of endpoints are suspended, as nobody used them for a while. Those that aren't to run
     /// and those with operations before them are left alone.
     pub fn computes_suspend(&self, endpoints: &[EndpointId]) -> Result<()> {

@@ -196,8 +196,13 @@ impl FoundEndpoint {
             return Err(Error::EndpointNotFound { id: id.to_string() });
         };
         let key = pair(branch.as_str(), id.as_str());
-        let record = project::ENDPOINTS.get(source, project.namespace(), &key)?;
-        let record = record.ok_or_else(|| project::ENDPOINTS.corrupt_key(&key, "the endpoint is missing"))?;
+        let Some(record) = project::ENDPOINTS.get(source, project.namespace(), &key)? else {
+            // It is put away with its branch, unless something is wrong.
+            project
+                .branch(source, &branch)
+                .map_or(Ok(()), |_| Err(project::ENDPOINTS.corrupt_key(&key, "the endpoint is missing")))?;
+            return Err(Error::EndpointNotFound { id: id.to_string() });
+        };
         let port = compute::port(source, id)?;
         Ok(Self { id: id.clone(), branch, record, port })
     }
@@ -234,6 +239,43 @@ pub(crate) fn remove(tx: &mut Transaction<'_>, namespace: NamespaceId, endpoint:
     project::ENDPOINTS.delete(tx, namespace, &pair(endpoint.branch.as_str(), endpoint.id.as_str()))?;
     system::ENDPOINT_IDS.delete(tx, NamespaceId::SYSTEM, endpoint.id.as_str().as_bytes())?;
     compute::remove(tx, namespace, &endpoint.id)
+}
+
+/// Puts an endpoint away with its branch. It keeps its id, its port and its compute.
+pub(crate) fn put_away(tx: &mut Transaction<'_>, namespace: NamespaceId, endpoint: &Endpoint) -> Result<()> {
+    let key = pair(endpoint.branch.as_str(), endpoint.id.as_str());
+    if let Some(record) = project::ENDPOINTS.get(tx, namespace, &key)? {
+        project::ENDPOINTS.delete(tx, namespace, &key)?;
+        project::DELETED_ENDPOINTS.put(tx, namespace, &key, &record)?;
+    }
+    Ok(())
+}
+
+/// Brings the endpoints of a branch back that were put away. Gives those that are to be started.
+pub(crate) fn bring_back(
+    tx: &mut Transaction<'_>,
+    project: &FoundProject,
+    branch: &BranchId,
+) -> Result<Vec<EndpointId>> {
+    let namespace = project.namespace();
+    let mut starting = Vec::new();
+    for (key, record) in project::DELETED_ENDPOINTS.all(tx, namespace, &pair(branch.as_str(), ""))? {
+        project::DELETED_ENDPOINTS.delete(tx, namespace, &key)?;
+        let to_be_started = to_be_started(&record);
+        if to_be_started.is_some() {
+            starting.push(ids_in(&key)?.1);
+        }
+        project::ENDPOINTS.put(tx, namespace, &key, &to_be_started.unwrap_or(record))?;
+    }
+    Ok(starting)
+}
+
+/// The record of an endpoint that ran, or was about to, when it was put away: it is to be started now.
+pub(crate) fn to_be_started(record: &EndpointRecord) -> Option<EndpointRecord> {
+    let ran = record.pending_state.unwrap_or(record.state) != ComputeState::Idle;
+    let state = if record.state == ComputeState::Init { ComputeState::Init } else { ComputeState::Idle };
+    let pending_state = Some(ComputeState::Active);
+    (ran && !record.disabled).then(|| EndpointRecord { state, pending_state, ..record.clone() })
 }
 
 /// Lets all endpoints of a branch serve another one.
@@ -291,8 +333,7 @@ fn in_order(
     records: Vec<(Bytes, EndpointRecord)>,
 ) -> Result<Vec<Endpoint>> {
     let endpoint = |(key, record): (Bytes, EndpointRecord)| {
-        let (branch, id) =
-            ids_in(&key).ok_or_else(|| project::ENDPOINTS.corrupt_key(&key, "its key is not two ids"))?;
+        let (branch, id) = ids_in(&key)?;
         let port = compute::port(source, &id)?;
         Ok((record.place, Endpoint::from_record(id, &project.id, &branch, &record, port)))
     };
@@ -301,7 +342,9 @@ fn in_order(
     Ok(endpoints.into_iter().map(|(_, endpoint)| endpoint).collect())
 }
 
-fn ids_in(key: &[u8]) -> Option<(BranchId, EndpointId)> {
-    let (branch, id) = std::str::from_utf8(key).ok()?.split_once('\0')?;
-    Some((branch.parse().ok()?, id.parse().ok()?))
+/// The branch's and the endpoint's id that a key is.
+pub(crate) fn ids_in(key: &[u8]) -> Result<(BranchId, EndpointId)> {
+    let ids = std::str::from_utf8(key).ok().and_then(|text| text.split_once('\0'));
+    let ids = ids.and_then(|(branch, id)| Some((branch.parse().ok()?, id.parse().ok()?)));
+    ids.ok_or_else(|| project::ENDPOINTS.corrupt_key(key, "its key is not two ids"))
 }

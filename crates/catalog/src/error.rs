@@ -124,6 +124,26 @@ pub enum Error {
         /// The id that was asked for.
         id: String,
     },
+    /// The branch is there, so there is nothing to recover.
+    #[error("branch {id} is not deleted; there is nothing to recover")]
+    BranchNotDeleted {
+        /// The branch.
+        id: BranchId,
+    },
+    /// A branch can't be recovered before its parent.
+    #[error("the parent of branch {id}, {parent}, is deleted too; recover the parent first")]
+    ParentDeleted {
+        /// The branch.
+        id: BranchId,
+        /// Its parent.
+        parent: BranchId,
+    },
+    /// The project is there, so there is nothing to recover.
+    #[error("project {id} is not deleted; there is nothing to recover")]
+    ProjectNotDeleted {
+        /// The project.
+        id: ProjectId,
+    },
     /// The project has a branch of this name.
     #[error("a branch named {name:?} exists already in this project", name = name.as_str())]
     BranchAlreadyExists {
@@ -432,6 +452,9 @@ impl Error {
             Self::ProjectHasProtectedBranch { .. }
             | Self::BranchIsDefault { .. }
             | Self::BranchHasNoCompute { .. }
+            | Self::BranchNotDeleted { .. }
+            | Self::ParentDeleted { .. }
+            | Self::ProjectNotDeleted { .. }
             | Self::BranchIsProtected { .. }
             | Self::BranchHasChildren { .. }
             | Self::RoleProtected { .. }
@@ -472,6 +495,9 @@ impl Error {
             Self::ProjectHasProtectedBranch { .. } => "PROJECT_HAS_PROTECTED_BRANCH",
             Self::BranchNotFound { .. } => "BRANCH_NOT_FOUND",
             Self::BranchAlreadyExists { .. } => "BRANCH_ALREADY_EXISTS",
+            Self::BranchNotDeleted { .. } => "BRANCH_NOT_DELETED",
+            Self::ParentDeleted { .. } => "PARENT_DELETED",
+            Self::ProjectNotDeleted { .. } => "PROJECT_NOT_DELETED",
             Self::BranchIsDefault { .. } => "BRANCH_IS_DEFAULT",
             Self::BranchHasNoCompute { .. } => "BRANCH_HAS_NO_COMPUTE",
             Self::BranchIsProtected { .. } => "BRANCH_IS_PROTECTED",
@@ -535,6 +561,7 @@ impl Error {
         "BRANCH_NAME_EMPTY",
         "BRANCH_NAME_NUL",
         "BRANCH_NAME_TOO_LONG",
+        "BRANCH_NOT_DELETED",
         "BRANCH_NOT_FOUND",
         "COMPUTE_LIMITS_REVERSED",
         "COMPUTE_UNITS_INVALID",
@@ -555,6 +582,7 @@ impl Error {
         "ENTROPY_UNAVAILABLE",
         "EXPIRY_INVALID",
         "OPERATION_NOT_FOUND",
+        "PARENT_DELETED",
         "PASSWORDS_NOT_STORED",
         "PASSWORD_KEY_MISSING",
         "PASSWORD_NOT_KEPT",
@@ -566,6 +594,7 @@ impl Error {
         "PROJECT_NAME_EMPTY",
         "PROJECT_NAME_NUL",
         "PROJECT_NAME_TOO_LONG",
+        "PROJECT_NOT_DELETED",
         "PROJECT_NOT_FOUND",
         "RESTORE_NOT_PENDING",
         "RESTORE_POINT_REQUIRED",

@@ -131,12 +131,20 @@ impl OperationId {
 
     /// Draws the id of the operation at `place` among those that a commit schedules.
     pub(crate) fn draw(entropy: &dyn Entropy, instant: DateTime<Utc>, place: u16) -> Result<Self, EntropyError> {
-        let micros = instant.timestamp_micros().unsigned_abs();
-        let commit = ((micros / 1000) << 16) | 0x7000 | (micros % 1000);
         let mut random = [0; 8];
         random[2..].copy_from_slice(&draw_bytes::<6>(entropy)?);
         let rest = (0b10 << 62) | (u64::from(place & 0x3fff) << 48) | u64::from_be_bytes(random);
-        Ok(Self(Uuid::from_u64_pair(commit, rest)))
+        Ok(Self(Uuid::from_u64_pair(Self::commit_part(instant), rest)))
+    }
+
+    /// An id that comes right before all that are drawn at an instant or later, and after all others.
+    pub(crate) fn first_at(instant: DateTime<Utc>) -> Self {
+        Self(Uuid::from_u64_pair(Self::commit_part(instant), 0))
+    }
+
+    fn commit_part(instant: DateTime<Utc>) -> u64 {
+        let micros = instant.timestamp_micros().unsigned_abs();
+        ((micros / 1000) << 16) | 0x7000 | (micros % 1000)
     }
 
     /// The id with these bytes.
@@ -214,6 +222,9 @@ mod tests {
         {
             let next = OperationId::draw(&entropy, at(micros), place)?;
             assert!(next > last);
+            assert!(
+                OperationId::first_at(at(micros)) < next && (place > 0 || OperationId::first_at(at(micros)) > last)
+            );
             assert_eq!(next.instant(), at(micros));
             assert_eq!((next.as_uuid().get_version_num(), next.as_uuid().get_variant()), (7, uuid::Variant::RFC4122));
             last = next;

@@ -46,6 +46,7 @@ mod catalog;
 mod codec;
 mod compute;
 mod database;
+mod deletion;
 mod drift;
 mod endpoint;
 mod entropy;
@@ -83,6 +84,7 @@ pub use self::{
     catalog::{Caller, Catalog, Moment, Options},
     compute::{ComputeChanges, ComputeLeased, DatabaseChange},
     database::{Database, DatabaseChanged},
+    deletion::{BranchRecovered, Deletion, DeletionMethod, ProjectRecovered},
     drift::{Drift, NotedDrift},
     endpoint::{ComputeState, Endpoint, EndpointChanged, EndpointDefaults, EndpointKind, EndpointSpec, EndpointUpdate},
     entropy::{Entropy, EntropyError, OsEntropy},

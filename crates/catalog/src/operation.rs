@@ -9,7 +9,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use offshoot_engine::{Direction, KeyRange};
 
-pub(crate) use self::queue::{Step, cancel, covered, forget_all, open_on, schedule};
+pub(crate) use self::queue::{Step, cancel, covered, forget, open_on, schedule};
 pub use self::{
     queue::{DueOperation, Outcome},
     turn::Turn,

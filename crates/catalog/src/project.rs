@@ -9,16 +9,16 @@ use crate::{
     account::Account,
     branch::{self, Branch},
     catalog::{Caller, Catalog, FoundProject, draw_free, now},
-    codec::{DatabaseRecord, ProjectIdRecord, ProjectRecord, RoleRecord},
+    codec::{DatabaseRecord, DeletionRecord, ProjectIdRecord, ProjectRecord, RoleRecord},
     database::{self, Database},
-    endpoint::{self, Endpoint, EndpointDefaults, EndpointKind, EndpointSpec},
+    deletion::Deletion,
+    endpoint::{Endpoint, EndpointDefaults, EndpointKind, EndpointSpec},
     error::{Error, Result},
     id::{AccountId, BranchId, ProjectId},
     name::{BranchName, DatabaseName, ProjectName, RoleName},
     operation::{self, Operation, OperationAction, Step},
     page::Page,
     role::{self, Role, RoleWithPassword},
-    snapshot,
     stored_password::KeptPassword,
     tables::{branch as entries, numbers, system},
     text_map::TextMap,
@@ -45,6 +45,8 @@ pub struct Project {
     pub settings: TextMap,
     /// What its new endpoints get where nothing is said.
     pub endpoint_defaults: EndpointDefaults,
+    /// That it is deleted, if it is.
+    pub deletion: Option<Deletion>,
     /// When the project was created.
     pub created_at: DateTime<Utc>,
     /// When the project itself last changed; what is in it doesn't count.
@@ -63,6 +65,7 @@ impl Project {
             store_passwords: record.store_passwords,
             settings: record.settings,
             endpoint_defaults: record.endpoint_defaults.into(),
+            deletion: None,
             created_at: record.created_at.0,
             updated_at: record.updated_at.0,
         }
@@ -176,12 +179,14 @@ pub struct ProjectQuery {
     pub after: Option<String>,
     /// How many at most.
     pub limit: usize,
+    /// Those that are deleted and can be recovered, in the place of those that are there.
+    pub deleted: bool,
 }
 
 impl Default for ProjectQuery {
     /// All projects.
     fn default() -> Self {
-        Self { search: None, after: None, limit: usize::MAX }
+        Self { search: None, after: None, limit: usize::MAX, deleted: false }
     }
 }
 
@@ -210,7 +215,7 @@ impl Catalog {
             let (project, root) = self.project_put(tx, caller.account, &new, pg_version, store_passwords)?;
             let branch_id = project.record.default_branch.clone();
             let branch_name = new.branch_name.clone().unwrap_or_else(BranchName::main);
-            let record = branch::new_record(tx, root, branch_name, None);
+            let record = branch::new_record(tx, root, branch_name, None, Some(account.name.clone()));
             branch::put_new(tx, &project, &branch_id, &record)?;
             if !new.annotation.is_empty() {
                 branch::put_annotation(tx, &project, &branch_id, new.annotation.clone())?;
@@ -254,26 +259,28 @@ impl Catalog {
                 project.id.as_str().contains(search) || project.record.name.as_str().to_lowercase().contains(search)
             })
         };
-        let mut found: Vec<FoundProject> = Vec::new();
+        let table = if query.deleted { &system::ACCOUNT_DELETED_PROJECTS } else { &system::ACCOUNT_PROJECTS };
+        let now = self.engine().now();
+        let mut found: Vec<(FoundProject, Option<DeletionRecord>)> = Vec::new();
         loop {
-            let page = system::ACCOUNT_PROJECTS.list(
-                &mut source,
-                NamespaceId::SYSTEM,
-                range.clone(),
-                Direction::Ascending,
-                PAGE,
-            )?;
+            let page = table.list(&mut source, NamespaceId::SYSTEM, range.clone(), Direction::Ascending, PAGE)?;
             let is_last = page.len() < PAGE;
             for (key, ProjectIdRecord { project }) in page {
-                let project = FoundProject::find(&mut source, caller, &project)?;
-                if matches(&project) {
-                    found.push(project);
+                let missing = || Error::ProjectNotFound { id: project.to_string() };
+                let (project, deletion) = FoundProject::even_deleted(&mut source, &project)?.ok_or_else(missing)?;
+                let is_shown = deletion.as_ref().is_none_or(|deletion| deletion.until.0 > now);
+                if is_shown && matches(&project) {
+                    found.push((project, deletion));
                 }
                 range.start = Bound::Excluded(key);
             }
             if is_last || found.len() > query.limit {
-                let page = Page::cut(found, query.limit, |project| project.record.namespace.to_string());
-                return Ok(Page { items: page.items.into_iter().map(Project::from).collect(), next: page.next });
+                let page = Page::cut(found, query.limit, |(project, _)| project.record.namespace.to_string());
+                let project = |(project, deletion): (FoundProject, Option<DeletionRecord>)| Project {
+                    deletion: deletion.map(Into::into),
+                    ..Project::from(project)
+                };
+                return Ok(Page { items: page.items.into_iter().map(project).collect(), next: page.next });
             }
         }
     }
@@ -328,23 +335,6 @@ impl Catalog {
         })
     }
 
-    /// Deletes a project with all that is in it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ProjectNotFound`], [`Error::ProjectHasProtectedBranch`].
-    pub fn project_delete(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
-        self.commit(|tx| {
-            let project = FoundProject::find(tx, caller, id)?;
-            let branches = branch::of_project(tx, &project)?;
-            if let Some(protected) = branches.into_iter().find(|branch| branch.protected) {
-                return Err(Error::ProjectHasProtectedBranch { project: project.id, branch: protected.id });
-            }
-            remove(tx, &project)?;
-            Ok(project.into())
-        })
-    }
-
     /// The version of PostgreSQL of a new project.
     fn pg_version(&self, given: Option<u8>) -> Result<u8> {
         let supported = &self.options().pg_versions;
@@ -375,8 +365,7 @@ impl Catalog {
         pg_version: u8,
         store_passwords: bool,
     ) -> Result<(FoundProject, EngineBranch)> {
-        let taken =
-            |id: &ProjectId| Ok(system::PROJECTS.get(tx, NamespaceId::SYSTEM, id.as_str().as_bytes())?.is_some());
+        let taken = |id: &ProjectId| Ok(FoundProject::even_deleted(tx, id)?.is_some());
         let id = draw_free(|| Ok(ProjectId::draw(self.entropy())?), taken)?;
         let namespace = tx.create_namespace()?;
         let retention = new.history_retention_seconds.unwrap_or(86_400);
@@ -421,24 +410,6 @@ impl Catalog {
         }
         Ok(roles)
     }
-}
-
-/// Removes a project with all that is in it.
-pub(crate) fn remove(tx: &mut Transaction<'_>, project: &FoundProject) -> Result<()> {
-    for endpoint in endpoint::of_project(tx, project)? {
-        endpoint::remove(tx, project.namespace(), &endpoint)?;
-    }
-    for (id, record) in branch::records_of_project(tx, project)? {
-        branch::forget_branch_expiry(tx, &id, &record)?;
-    }
-    for (id, record) in snapshot::of_project(tx, project)? {
-        snapshot::forget_expiry(tx, &id, &record)?;
-    }
-    operation::forget_all(tx, project.namespace())?;
-    system::PROJECTS.delete(tx, NamespaceId::SYSTEM, project.id.as_str().as_bytes())?;
-    let place = numbers(project.record.account.get(), project.record.namespace);
-    system::ACCOUNT_PROJECTS.delete(tx, NamespaceId::SYSTEM, &place)?;
-    Ok(tx.delete_namespace(project.namespace())?)
 }
 
 fn put_first_database(

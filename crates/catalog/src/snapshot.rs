@@ -112,10 +112,7 @@ impl Catalog {
                 expires_at: expires_at.map(Time),
             };
             put(tx, &project, &id, &record)?;
-            if let Some(at) = record.expires_at {
-                let found = SnapshotExpiryRecord { project: project.id.clone(), snapshot: id.clone() };
-                system::SNAPSHOT_EXPIRIES.put(tx, NamespaceId::SYSTEM, &timed(at, id.as_str()), &found)?;
-            }
+            note_expiry(tx, &project.id, &id, &record)?;
             Ok(Snapshot::from_record(id, &project.id, record))
         })
     }
@@ -209,6 +206,18 @@ pub(crate) fn remove(
     Ok(tx.delete_branch(engine_branch(project, record))?)
 }
 
+/// Notes when a snapshot goes by itself, if it does.
+pub(crate) fn note_expiry(
+    tx: &mut Transaction<'_>,
+    project: &ProjectId,
+    id: &SnapshotId,
+    record: &SnapshotRecord,
+) -> Result<()> {
+    let Some(at) = record.expires_at else { return Ok(()) };
+    let found = SnapshotExpiryRecord { project: project.clone(), snapshot: id.clone() };
+    system::SNAPSHOT_EXPIRIES.put(tx, NamespaceId::SYSTEM, &timed(at, id.as_str()), &found)
+}
+
 /// Takes back when a snapshot goes by itself.
 pub(crate) fn forget_expiry(tx: &mut Transaction<'_>, id: &SnapshotId, record: &SnapshotRecord) -> Result<()> {
     let Some(at) = record.expires_at else { return Ok(()) };
@@ -221,9 +230,11 @@ pub(crate) fn of_project(
     project: &FoundProject,
 ) -> Result<Vec<(SnapshotId, SnapshotRecord)>> {
     let records = project::SNAPSHOTS.all(source, project.namespace(), b"")?;
-    let snapshot = |(key, record): (Bytes, SnapshotRecord)| {
-        let id = std::str::from_utf8(&key).ok().and_then(|text| text.parse().ok());
-        Ok((id.ok_or_else(|| project::SNAPSHOTS.corrupt_key(&key, "its key is not an id"))?, record))
-    };
-    records.into_iter().map(snapshot).collect()
+    records.into_iter().map(|(key, record): (Bytes, SnapshotRecord)| Ok((id_in(&key)?, record))).collect()
+}
+
+/// The snapshot's id that a key is.
+pub(crate) fn id_in(key: &[u8]) -> Result<SnapshotId> {
+    let id = std::str::from_utf8(key).ok().and_then(|text| text.parse().ok());
+    id.ok_or_else(|| project::SNAPSHOTS.corrupt_key(key, "its key is not an id"))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use offshoot_engine::{Direction, KeyRange, NamespaceId, Transaction};
 use secrecy::SecretString;
 
@@ -18,6 +19,9 @@ use crate::{
     seal::DataKey,
     tables::{Source, branch as entries, project, system},
 };
+
+/// How many projects are looked at in one read.
+const PAGE: usize = 256;
 
 /// What is kept of a password.
 pub(crate) struct KeptPassword {
@@ -110,18 +114,22 @@ impl Catalog {
             used.iter().try_for_each(|(key, used)| system::PASSWORD_KEYS.put(tx, NamespaceId::SYSTEM, key, used))
         })?;
         let (mut rotated, mut missing) = (PasswordKeysRotated::default(), BTreeSet::new());
-        let mut range = KeyRange::ALL;
-        loop {
-            let mut source = self.snapshot()?;
-            let page =
-                system::PROJECTS.list(&mut source, NamespaceId::SYSTEM, range.clone(), Direction::Ascending, 256)?;
-            drop(source);
-            let Some((last, _)) = page.last() else { break };
-            range.start = std::ops::Bound::Excluded(last.clone());
-            for (key, _) in page {
-                if let Some(lacking) = self.commit(|tx| self.rewrap(tx, &keys, &key))? {
-                    missing.extend(lacking);
-                    rotated.projects += 1;
+        // One that is deleted or recovered meanwhile is met once at least: deleted ones are looked at after and before the others.
+        let mut done = BTreeSet::new();
+        for keys_of in [Self::deleted_project_keys, Self::project_keys, Self::deleted_project_keys] {
+            let mut range = KeyRange::ALL;
+            loop {
+                let page = keys_of(self, range.clone())?;
+                let Some(last) = page.last() else { break };
+                range.start = std::ops::Bound::Excluded(last.clone());
+                for key in page {
+                    if !done.insert(key.clone()) {
+                        continue;
+                    }
+                    if let Some(lacking) = self.commit(|tx| self.rewrap(tx, &keys, &key))? {
+                        missing.extend(lacking);
+                        rotated.projects += 1;
+                    }
                 }
             }
         }
@@ -194,13 +202,30 @@ impl Catalog {
         Ok(data_key)
     }
 
+    fn project_keys(&self, range: KeyRange) -> Result<Vec<Bytes>> {
+        let page =
+            system::PROJECTS.list(&mut self.snapshot()?, NamespaceId::SYSTEM, range, Direction::Ascending, PAGE)?;
+        Ok(page.into_iter().map(|(key, _)| key).collect())
+    }
+
+    fn deleted_project_keys(&self, range: KeyRange) -> Result<Vec<Bytes>> {
+        let page = system::DELETED_PROJECTS.list(
+            &mut self.snapshot()?,
+            NamespaceId::SYSTEM,
+            range,
+            Direction::Ascending,
+            PAGE,
+        )?;
+        Ok(page.into_iter().map(|(key, _)| key).collect())
+    }
+
     /// Wraps a project's data keys with the newest password key, and makes a new one. Tells which password keys were
     /// missing; nothing where the project doesn't store passwords.
     fn rewrap(&self, tx: &mut Transaction<'_>, keys: &PasswordKeys, id: &[u8]) -> Result<Option<Vec<PasswordKeyId>>> {
-        let Some(record) = system::PROJECTS.get(tx, NamespaceId::SYSTEM, id)? else { return Ok(None) };
         let id = std::str::from_utf8(id).ok().and_then(|text| text.parse().ok());
         let id = id.ok_or_else(|| system::PROJECTS.corrupt_key(b"", "its key is not an id"))?;
-        let (project, mut last, mut missing) = (FoundProject { id, record }, 0, Vec::new());
+        let Some((project, _)) = FoundProject::even_deleted(tx, &id)? else { return Ok(None) };
+        let (mut last, mut missing) = (0, Vec::new());
         let Some(newest) = keys.newest().filter(|_| project.record.store_passwords) else { return Ok(None) };
         for (key, record) in project::DATA_KEYS.all(tx, project.namespace(), b"")? {
             last = data_key_number(&key)?;

@@ -36,10 +36,18 @@ pub(crate) mod system {
     pub(crate) const BRANCH_EXPIRIES: Records<BranchExpiryRecord> = Records::new("branch_expiries");
     /// Time in microseconds, snapshot id.
     pub(crate) const SNAPSHOT_EXPIRIES: Records<SnapshotExpiryRecord> = Records::new("snapshot_expiries");
+    /// Time in microseconds, branch id: the deleted branches about which something is to be done, the next one first.
+    pub(crate) const BRANCH_DELETIONS: Records<BranchExpiryRecord> = Records::new("branch_deletions");
+    /// Time in microseconds, project id: the projects that were deleted, or recovered, about which something is to be done.
+    pub(crate) const PROJECT_DELETIONS: Records<ProjectIdRecord> = Records::new("project_deletions");
     /// Project id.
     pub(crate) const PROJECTS: Records<ProjectRecord> = Records::new("projects");
     /// Account id, namespace: the projects of an account in order of creation.
     pub(crate) const ACCOUNT_PROJECTS: Records<ProjectIdRecord> = Records::new("account_projects");
+    /// Project id: those that are deleted and can be recovered.
+    pub(crate) const DELETED_PROJECTS: Records<DeletedProjectRecord> = Records::new("deleted_projects");
+    /// Account id, namespace.
+    pub(crate) const ACCOUNT_DELETED_PROJECTS: Records<ProjectIdRecord> = Records::new("account_deleted_projects");
     /// Endpoint id: it is part of a host name, so it is unique across projects.
     pub(crate) const ENDPOINT_IDS: Records<EndpointIdRecord> = Records::new("endpoint_ids");
     /// Operation id: the operations of all projects that aren't finished, oldest first.
@@ -64,6 +72,8 @@ pub(crate) mod project {
 
     /// Branch id.
     pub(crate) const BRANCHES: Records<BranchRecord> = Records::new("branches");
+    /// Branch id: those that are deleted and can be recovered.
+    pub(crate) const DELETED_BRANCHES: Records<DeletedBranchRecord> = Records::new("deleted_branches");
     /// SHA-256 of the branch's name.
     pub(crate) const BRANCH_NAMES: Records<BranchIdRecord> = Records::new("branch_names");
     /// Parent's id, NUL, child's id.
@@ -76,6 +86,8 @@ pub(crate) mod project {
     pub(crate) const DATA_KEYS: Records<DataKeyRecord> = Records::new("data_keys");
     /// Branch id, NUL, endpoint id.
     pub(crate) const ENDPOINTS: Records<EndpointRecord> = Records::new("endpoints");
+    /// Branch id, NUL, endpoint id: those of deleted branches, as they were.
+    pub(crate) const DELETED_ENDPOINTS: Records<EndpointRecord> = Records::new("deleted_endpoints");
     /// Operation id, which sorts by creation.
     pub(crate) const OPERATIONS: Records<OperationRecord> = Records::new("operations");
     /// Operation id: what came of taking over roles.

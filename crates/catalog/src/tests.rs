@@ -6,6 +6,7 @@ mod branches;
 mod computes;
 mod corruption;
 mod databases;
+mod deletion;
 mod endpoints;
 mod errors;
 mod expiry;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many branches one look deletes at most.
+/// How many branches, or projects, one look deletes at most.
 const BATCH: usize = 64;
 
 /// How long a branch may be there after its time. Looking costs two reads, so that nobody has to tell when an earlier one comes.
@@ -66,6 +66,12 @@ fn expire(catalog: &Catalog) -> Duration {
             }
             for (project, snapshot) in &expired.snapshots {
                 tracing::info!(%project, %snapshot, "deleted a snapshot that has expired");
+            }
+            for (project, branch) in &expired.removed_branches {
+                tracing::info!(%project, %branch, "removed a branch for good that was deleted");
+            }
+            for project in &expired.removed_projects {
+                tracing::info!(%project, "removed a project for good that was deleted");
             }
             expired.next.unwrap_or(PATIENCE).min(PATIENCE)
         }

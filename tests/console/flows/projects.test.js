@@ -65,3 +65,33 @@ test("a project is deleted only after its name was typed", async () => {
   await eventually(() => shared.api.get(project.path).then(() => false, (error) => error.status === 404), "the project is gone");
   await close();
 });
+
+test("a deleted project is below the list of projects, and can be had again", async () => {
+  const project = await shared.project("undone");
+  await shared.api.delete(project.path);
+  const { page, close } = await shared.open();
+  await page.getByRole("heading", { name: "Deleted projects" }).waitFor();
+  await assertAccessible(page, "the list of projects with deleted ones");
+  await page.getByRole("button", { name: "Recover undone" }).click();
+  await page.getByRole("heading", { name: "Branches", level: 1 }).waitFor();
+  assert.equal((await shared.api.get(project.path)).project.name, "undone");
+  await close();
+});
+
+test("a branch is deleted with word that it can be recovered, and recovered in the project's settings", async () => {
+  const project = await shared.project("branch-undone");
+  const { branch } = await shared.api.post(`${project.path}/branches`, { branch: { name: "dev" } });
+  const { page, close } = await shared.open({ path: `${project.path}/branches/${branch.id}` });
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Delete branch" });
+  await dialog.getByText("For 7 days it can be recovered").waitFor();
+  await dialog.getByRole("button", { name: "Delete branch" }).click();
+  await page.getByText("was deleted").first().waitFor();
+  await page.goto(new URL(`${project.path}/settings`, page.url()).href);
+  await page.getByRole("heading", { name: "Deleted branches" }).waitFor();
+  await assertAccessible(page, "the project's settings with deleted branches");
+  await page.getByRole("button", { name: "Recover dev" }).click();
+  await page.waitForURL(new RegExp(branch.id));
+  assert.equal((await shared.api.get(`${project.path}/branches/${branch.id}`)).branch.name, "dev");
+  await close();
+});

@@ -117,7 +117,7 @@ export async function deleteBranch(state, branch, reload) {
       h("div", { class: "body" }, h("ul", {}, reasons.map((reason) => h("li", {}, reason)))), h("footer", {}, button("Close", { onclick: close }))));
   }
   const deleted = await confirm("Delete branch", {
-    content: h("p", {}, "Delete ", h("strong", {}, name(branch.name)), " with its users, databases and computes? Other branches are not touched."),
+    content: h("p", {}, "Delete ", h("strong", {}, name(branch.name)), " with its users, databases and computes? Other branches are not touched. For 7 days it can be recovered, in the project's settings."),
     action: "Delete branch",
     submit: async () => {
       await api.delete(branchPath(branch));

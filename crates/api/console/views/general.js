@@ -7,11 +7,16 @@ import { count, time } from "../lib/format.js";
 import { forgetProject, loadProject } from "../lib/project.js";
 import { go } from "../lib/router.js";
 import { announce, button, code, errorBox, facts, field, heading } from "../lib/ui.js";
+import { deletedBranches } from "./deleted.js";
 
 const HOUR = 3600;
 
 export default async function general({ params }) {
   const { project, branches } = await loadProject(params.project, { fresh: true });
+  const deleted = await deletedBranches(project, (branch) => {
+    forgetProject(project.id);
+    go(path`/projects/${project.id}/branches/${branch.id}`);
+  });
   const node = h("div", { class: "page narrow" }, heading("General"),
     facts([
       ["Project id", code(project.id)], ["PostgreSQL", String(project.pg_version)],
@@ -27,6 +32,7 @@ export default async function general({ params }) {
       hint: "How far back branches can be created and restored: up to 720 hours, which are 30 days.",
       change: (text) => ({ history_retention_seconds: Math.round(Number(text) * HOUR) }),
     }),
+    deleted,
     h("section", { class: "panel danger" }, h("h2", {}, "Delete this project"),
       h("p", {}, `Everything in it goes: ${count(branches.length, "branch", "branches")} with their users, databases and computes.`),
       button("Delete project", { kind: "danger", onclick: () => remove(project) })));
@@ -57,7 +63,7 @@ function setting(project, label, { input, hint, change }) {
 
 async function remove(project) {
   const deleted = await confirmByName("Delete project", {
-    content: h("p", {}, "Delete ", h("strong", {}, name(project.name)), " with all of its branches, users, databases and computes? This can't be undone here."),
+    content: h("p", {}, "Delete ", h("strong", {}, name(project.name)), " with all of its branches, users, databases and computes? For 7 days it can be recovered, below the list of projects."),
     action: "Delete project", label: "Type the project's name to confirm", expected: project.name,
     submit: async () => {
       await api.delete(path`/projects/${project.id}`);

@@ -6,6 +6,7 @@ import { openForm } from "../lib/dialog.js";
 import { time } from "../lib/format.js";
 import { go } from "../lib/router.js";
 import { button, code, emptyState, errorBox, field, heading, progress, table } from "../lib/ui.js";
+import { deletedProjects } from "./deleted.js";
 import { showPassword } from "./password.js";
 
 const PAGE = 50;
@@ -53,10 +54,11 @@ export default async function projects({ query, signal }) {
       load();
     }, 200);
   });
+  const deleted = deletedProjects((project) => go(path`/projects/${project.id}/branches`), signal);
   await load();
   const node = h("div", { class: "page" },
     heading("Projects", { actions: [button("New project", { kind: "primary", symbol: "plus", onclick: createProject })] }),
-    h("div", { class: "toolbar" }, input), list);
+    h("div", { class: "toolbar" }, input), list, await deleted);
   return { title: "Projects", node };
 }
 

@@ -1,6 +1,9 @@
 //! Which branches a list shows: search, order and pages.
 
-use crate::{error::ApiError, input::page_limit};
+use crate::{
+    error::ApiError,
+    input::{Flag, page_limit},
+};
 use offshoot_catalog::{self as catalog, Branch};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -37,6 +40,9 @@ pub(super) struct ListParams {
     cursor: Option<String>,
     /// 1 to 10000; all, where it is not given.
     limit: Option<usize>,
+    /// Deleted branches that can be recovered, too.
+    #[param(value_type = Option<bool>)]
+    include_deleted: Option<Flag>,
 }
 
 #[derive(Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
@@ -137,6 +143,10 @@ impl SortOrder {
 }
 
 impl ListParams {
+    pub(super) fn with_deleted(&self) -> bool {
+        self.include_deleted.is_some_and(|Flag(with)| with)
+    }
+
     pub(super) fn read(self) -> Result<ListQuery, ApiError> {
         let sort_by = self.sort_by.unwrap_or_default();
         Ok(ListQuery {

@@ -5,6 +5,7 @@
 mod account;
 mod branching;
 mod common;
+mod deletion;
 mod document;
 mod endpoints;
 mod history;

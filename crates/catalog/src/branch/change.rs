@@ -122,7 +122,7 @@ impl Catalog {
         Ok(project::ANNOTATIONS.get(&mut source, project.namespace(), key)?.map(Annotation::from))
     }
 
-    /// What is noted about the branches of a project, of those about which anything is.
+    /// What is noted about the branches of a project, deleted ones that can be recovered included, of those about which anything is.
     ///
     /// # Errors
     ///

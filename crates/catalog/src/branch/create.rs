@@ -9,12 +9,13 @@ use super::{
     fork, outside, parent_record, put_new,
 };
 use crate::{
+    account,
     catalog::{Caller, Catalog, FoundProject, now},
     codec::{BranchRecord, ParentRecord},
     endpoint::{Endpoint, EndpointSpec},
     error::{Error, Result},
     id::{BranchId, ProjectId},
-    name::{BranchName, RoleName},
+    name::{AccountName, BranchName, RoleName},
     operation::{self, Operation, OperationAction, Step},
     password::NewPassword,
     role,
@@ -97,7 +98,8 @@ impl Catalog {
             let name = new.name.clone().unwrap_or_else(|| BranchName::from(&id));
             let fork = fork(tx, parent.engine, &parent.id, new.point)?;
             let origin = has_parent.then(|| parent_record(&parent.id, &fork));
-            let mut record = new_record(tx, fork.branch, name, origin);
+            let created_by = account::name_of(tx, caller.account)?;
+            let mut record = new_record(tx, fork.branch, name, origin, created_by);
             record.init_source = new.init_source;
             record.protected = new.protected;
             record.expiry = new.expiry.map(|expiry| expiry_record(tx, expiry)).transpose()?;
@@ -150,6 +152,7 @@ pub(crate) fn new_record(
     branch: offshoot_engine::BranchId,
     name: BranchName,
     parent: Option<ParentRecord>,
+    created_by: Option<AccountName>,
 ) -> BranchRecord {
     BranchRecord {
         number: branch.number(),
@@ -164,5 +167,6 @@ pub(crate) fn new_record(
         expiry: None,
         last_reset_at: None,
         restored: None,
+        created_by,
     }
 }

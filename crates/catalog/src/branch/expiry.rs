@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use offshoot_engine::{Direction, KeyRange, NamespaceId, Transaction};
+use offshoot_engine::{NamespaceId, Transaction};
 
 use crate::{
     catalog::{Caller, Catalog, FoundProject},
-    codec::{BranchExpiryRecord, BranchRecord, SnapshotExpiryRecord, Stored, Time},
+    codec::{BranchExpiryRecord, BranchRecord, SnapshotExpiryRecord, Time},
+    deletion::{DeletionMethod, Keeping, first},
     error::{Error, Result},
     id::{BranchId, ProjectId, SnapshotId},
     snapshot,
-    tables::{Records, Source, system, time_in, timed},
+    tables::{system, timed},
 };
 
 /// What [`Catalog::expire`] did.
@@ -21,12 +22,17 @@ pub struct Expired {
     pub branches: Vec<(ProjectId, BranchId)>,
     /// The snapshots that are deleted now.
     pub snapshots: Vec<(ProjectId, SnapshotId)>,
+    /// The branches that were deleted a while ago, and can't be recovered any more.
+    pub removed_branches: Vec<(ProjectId, BranchId)>,
+    /// The projects that were deleted a while ago, and can't be recovered any more.
+    pub removed_projects: Vec<ProjectId>,
     /// How long it is until the next one goes; nothing where none is to go.
     pub next: Option<Duration>,
 }
 
 impl Catalog {
-    /// Deletes up to `limit` branches and as many snapshots whose time has come. A server calls it when the
+    /// Deletes up to `limit` branches and as many snapshots whose time has come, and removes for good as many branches and projects that can't be recovered
+    /// any more. A server calls it when the
     /// [next](Expired::next) is due, and now and then, for an earlier one may come.
     ///
     /// # Errors
@@ -58,7 +64,10 @@ impl Catalog {
                 expired.snapshots.push((project, snapshot));
             }
         }
-        let more = expired.branches.len().max(expired.snapshots.len()) == limit;
+        let settled = self.settle_deleted(limit)?;
+        next = next.into_iter().chain(settled.next).min();
+        (expired.removed_branches, expired.removed_projects) = (settled.branches, settled.projects);
+        let more = settled.more || expired.branches.len().max(expired.snapshots.len()) == limit;
         expired.next = match next {
             _ if more => Some(Duration::ZERO),
             next => next.map(|next| (next - now).to_std().unwrap_or_default()),
@@ -74,7 +83,9 @@ impl Catalog {
             let Some(project) = project else { return Ok(false) };
             let is_due = |record: &BranchRecord| record.expiry.as_ref().is_some_and(|expiry| expiry.at == at);
             match project.branch(tx, branch) {
-                Ok(found) if is_due(&found.record) => self.branch_remove(tx, &project, found).map(|_| true),
+                Ok(found) if is_due(&found.record) => {
+                    self.branch_put_away(tx, &project, found, DeletionMethod::Ttl, Keeping::Recoverable).map(|_| true)
+                }
                 Err(Error::BranchNotFound { .. }) | Ok(_) => Ok(false),
                 Err(error) => Err(error),
             }
@@ -109,18 +120,8 @@ impl Catalog {
     }
 }
 
-/// The first of those that go by themselves, and when.
-fn first<R: Stored>(source: &mut impl Source, table: &Records<R>, limit: usize) -> Result<Vec<(DateTime<Utc>, R)>> {
-    let found = table.list(source, NamespaceId::SYSTEM, KeyRange::ALL, Direction::Ascending, limit)?;
-    let at = |(key, record): (bytes::Bytes, R)| {
-        let time = time_in(&key);
-        Ok((time.ok_or_else(|| table.corrupt_key(&key, "its key has no time"))?, record))
-    };
-    found.into_iter().map(at).collect()
-}
-
 /// Notes when a branch goes by itself, if it does.
-pub(super) fn note_branch_expiry(
+pub(crate) fn note_branch_expiry(
     tx: &mut Transaction<'_>,
     project: &ProjectId,
     id: &BranchId,

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 
 use super::{Branch, BranchState, create::new_record, fork, outside, parent_record, put_new};
 use crate::{
+    account,
     catalog::{Caller, Catalog, FoundBranch, FoundProject, now},
     codec::{BranchIdRecord, BranchRecord, ExpiryRecord, ParentRecord, RoleRecord, Time},
     endpoint::{self, ComputeState, Endpoint},
@@ -143,11 +144,12 @@ impl Catalog {
         name: &BranchName,
     ) -> Result<(BranchId, BranchRecord)> {
         let id = self.branch_draw(tx, project.namespace())?;
+        let created_by = account::name_of(tx, project.record.account)?;
         let backup = BranchRecord {
             init_source: target.record.init_source,
             restored: target.record.restored.clone(),
             state: target.record.state,
-            ..new_record(tx, target.engine, name.clone(), target.record.parent.clone())
+            ..new_record(tx, target.engine, name.clone(), target.record.parent.clone(), created_by)
         };
         put_new(tx, project, &id, &backup)?;
         for (_, BranchIdRecord { branch }) in

@@ -3,8 +3,8 @@
 use bincode::{Decode, Encode};
 
 use super::{
-    BranchRecord, EndpointDefaultsRecord, EndpointRecord, ParentRecord, ProjectRecord, RoleRecord, Stored, Time,
-    records,
+    BranchRecord, EndpointDefaultsRecord, EndpointRecord, ExpiryRecord, ParentRecord, ProjectRecord, RestoredRecord,
+    RoleRecord, Stored, Time, decode_as, records,
 };
 use crate::{
     branch::{BranchState, InitSource},
@@ -38,6 +38,21 @@ records! {
         state_changed_at: Time,
         created_at: Time,
         updated_at: Time,
+    }
+
+    BranchRecord2(2 after BranchRecord1) {
+        number: u64,
+        name: BranchName,
+        parent: Option<ParentRecord>,
+        protected: bool,
+        state: BranchState,
+        state_changed_at: Time,
+        created_at: Time,
+        updated_at: Time,
+        init_source: InitSource,
+        expiry: Option<ExpiryRecord>,
+        last_reset_at: Option<Time>,
+        restored: Option<RestoredRecord>,
     }
 
     EndpointRecord1(1) {
@@ -83,7 +98,7 @@ impl From<ProjectRecord1> for ProjectRecord {
     }
 }
 
-impl From<BranchRecord1> for BranchRecord {
+impl From<BranchRecord1> for BranchRecord2 {
     fn from(record: BranchRecord1) -> Self {
         Self {
             number: record.number,
@@ -98,6 +113,26 @@ impl From<BranchRecord1> for BranchRecord {
             expiry: None,
             last_reset_at: None,
             restored: None,
+        }
+    }
+}
+
+impl From<BranchRecord2> for BranchRecord {
+    fn from(record: BranchRecord2) -> Self {
+        Self {
+            number: record.number,
+            name: record.name,
+            parent: record.parent,
+            protected: record.protected,
+            state: record.state,
+            state_changed_at: record.state_changed_at,
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+            init_source: record.init_source,
+            expiry: record.expiry,
+            last_reset_at: record.last_reset_at,
+            restored: record.restored,
+            created_by: None,
         }
     }
 }

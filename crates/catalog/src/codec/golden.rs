@@ -158,13 +158,14 @@ fn branch() {
             target: Some(text("br-blue-tooth-67158003")),
             status: RestoreStatus::Finalized,
         }),
+        created_by: Some(text("casey")),
     };
     check(
         record,
-        "021303646576011662722d626c75652d746f6f74682d3637313538303033fd00f2052a01000000fd829d2942ece20b00\
+        "031303646576011662722d626c75652d746f6f74682d3637313538303033fd00f2052a01000000fd829d2942ece20b00\
          0101fd04224842ece20b00fd829d2942ece20b00fd04224842ece20b000101fd04224842ece20b00fb100e01fd042248\
          42ece20b000119736e61702d71756965742d72697665722d3034343137323035011662722d626c75652d746f6f74682d\
-         363731353830303301",
+         36373135383030330101056361736579",
     );
 }
 
@@ -183,6 +184,7 @@ fn earlier_branch() {
         expiry: None,
         last_reset_at: None,
         restored: None,
+        created_by: None,
     };
     check_earlier(
         record,
@@ -206,8 +208,9 @@ fn root_branch() {
         expiry: None,
         last_reset_at: None,
         restored: None,
+        created_by: None,
     };
-    check(record, "0213046d61696e000000fd829d2942ece20b00fd829d2942ece20b00fd829d2942ece20b0000000000");
+    check(record, "0313046d61696e000000fd829d2942ece20b00fd829d2942ece20b00fd829d2942ece20b000000000000");
 }
 
 #[test]
@@ -225,8 +228,68 @@ fn earlier_root_branch() {
         expiry: None,
         last_reset_at: None,
         restored: None,
+        created_by: None,
     };
-    check_earlier(record, "0113046d61696e000000fd829d2942ece20b00fd829d2942ece20b00fd829d2942ece20b00");
+    check_earlier(record.clone(), "0113046d61696e000000fd829d2942ece20b00fd829d2942ece20b00fd829d2942ece20b00");
+    check_earlier(record, "0213046d61696e000000fd829d2942ece20b00fd829d2942ece20b00fd829d2942ece20b0000000000");
+}
+
+fn deletion(method: DeletionMethod) -> DeletionRecord {
+    DeletionRecord { at: at(CREATED), until: at(UPDATED), method }
+}
+
+#[test]
+fn deleted_branch() {
+    let branch = BranchRecord {
+        number: 19,
+        name: text("main"),
+        parent: None,
+        protected: false,
+        state: BranchState::Init,
+        state_changed_at: at(CREATED),
+        created_at: at(CREATED),
+        updated_at: at(CREATED),
+        init_source: InitSource::ParentData,
+        expiry: None,
+        last_reset_at: None,
+        restored: None,
+        created_by: None,
+    };
+    let record =
+        DeletedBranchRecord { branch: Whole(branch), deletion: deletion(DeletionMethod::Ttl), parent_number: Some(7) };
+    check(
+        record,
+        "012a0313046d61696e000000fd829d2942ece20b00fd829d2942ece20b00fd829d2942ece20b000000000000fd829d29\
+         42ece20b00fd04224842ece20b00010107",
+    );
+}
+
+#[test]
+fn deleted_project() {
+    let project = ProjectRecord {
+        account: AccountId::new(7),
+        namespace: 4,
+        name: text("Old Shop"),
+        pg_version: 17,
+        history_retention_seconds: 86_400,
+        default_branch: text("br-blue-tooth-67158003"),
+        created_at: at(CREATED),
+        updated_at: at(UPDATED),
+        store_passwords: true,
+        settings: TextMap::default(),
+        endpoint_defaults: EndpointDefaultsRecord {
+            suspend_timeout_seconds: None,
+            min_cu: None,
+            max_cu: None,
+            settings: TextMap::default(),
+        },
+    };
+    let record = DeletedProjectRecord { project: Whole(project), deletion: deletion(DeletionMethod::User) };
+    check(
+        record,
+        "0141020704084f6c642053686f7011fc805101001662722d626c75652d746f6f74682d3637313538303033fd829d2942\
+         ece20b00fd04224842ece20b00010000000000fd829d2942ece20b00fd04224842ece20b0000",
+    );
 }
 
 #[test]

@@ -10,8 +10,10 @@ use bincode::{
 };
 use chrono::{DateTime, Utc};
 
+use super::Stored;
 use crate::{
     branch::{BranchState, InitSource, RestoreStatus},
+    deletion::DeletionMethod,
     endpoint::{ComputeState, EndpointKind},
     id::{AccountId, ApiKeyId, BranchId, EndpointId, ProjectId, SnapshotId},
     key_ring::PasswordKeyId,
@@ -26,6 +28,29 @@ use crate::{
 /// An instant, stored as microseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time(pub(crate) DateTime<Utc>);
+
+/// A whole record, with its format, as a part of another one: stored as its bytes, so that it can get another format.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Whole<R>(pub(crate) R);
+
+impl<R: Stored> Encode for Whole<R> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        super::encode(&self.0).map_err(EncodeError::OtherString)?.encode(encoder)
+    }
+}
+
+impl<C, R: Stored> Decode<C> for Whole<R> {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let bytes = Vec::<u8>::decode(decoder)?;
+        super::decode(&bytes).map(Self).map_err(DecodeError::OtherString)
+    }
+}
+
+impl<'de, C, R: Stored> BorrowDecode<'de, C> for Whole<R> {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Self::decode(decoder)
+    }
+}
 
 /// Stores a type by way of a simpler one: `$to` makes the stored value, `$from` checks it when it is read.
 macro_rules! stored_as {
@@ -112,6 +137,7 @@ stored_as_number! {
     BranchState { Init = 0, Ready = 1, Resetting = 2 }
     InitSource { ParentData = 0, SchemaOnly = 1 }
     RestoreStatus { Restored = 0, Finalized = 1 }
+    DeletionMethod { User = 0, Ttl = 1 }
     EndpointKind { ReadWrite = 0, ReadOnly = 1 }
     ComputeState { Init = 0, Active = 1, Idle = 2 }
     RoleLogin { Password = 0, NoLogin = 1 }

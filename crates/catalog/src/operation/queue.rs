@@ -5,7 +5,7 @@
 //! Getting in reads nothing, so those who schedule on the same branch don't get in each other's way.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     ops::Bound,
 };
 
@@ -16,7 +16,7 @@ use offshoot_engine::{Direction, KeyRange, NamespaceId, Transaction};
 use super::{Operation, OperationAction, OperationStatus};
 use crate::{
     branch,
-    catalog::{Catalog, now},
+    catalog::{Catalog, FoundProject, now},
     codec::{Marker, OpenOperationRecord, OperationRecord, RetryRecord, Time},
     compute::{self, ComputeChanges},
     drift::{self, Drift},
@@ -129,24 +129,60 @@ pub(crate) fn schedule(
     Ok(scheduled)
 }
 
-/// Cancels what is left of a branch's operations.
-pub(crate) fn cancel(tx: &mut Transaction<'_>, namespace: NamespaceId, branch: &BranchId) -> Result<()> {
-    for (key, Marker {}) in project::BRANCH_OPERATIONS.all(tx, namespace, &pair(branch.as_str(), ""))? {
-        let id = trailing_id(&key)?;
-        let record = require(tx, namespace, id)?;
-        close(tx, namespace, id, record, OperationStatus::Cancelled, None)?;
-    }
-    Ok(())
+/// What was cancelled.
+pub(crate) struct Cancelled {
+    /// The endpoints that the operations were on.
+    pub(crate) endpoints: BTreeSet<EndpointId>,
+    /// Where to go on, if there may be more.
+    pub(crate) next: Option<Bytes>,
 }
 
-/// Takes all of a project's operations out of the queue, before the project itself goes.
-pub(crate) fn forget_all(tx: &mut Transaction<'_>, namespace: NamespaceId) -> Result<()> {
-    for (key, Marker {}) in project::BRANCH_OPERATIONS.all(tx, namespace, b"")? {
+/// Cancels operations of branches in a range that were scheduled before an instant; looks at up to `limit`. Those of deleted branches belong to their
+/// deletion, and stay where `of_living` says so.
+pub(crate) fn cancel(
+    tx: &mut Transaction<'_>,
+    namespace: NamespaceId,
+    range: KeyRange,
+    before: DateTime<Utc>,
+    limit: usize,
+    of_living: bool,
+) -> Result<Cancelled> {
+    let page = project::BRANCH_OPERATIONS.list(tx, namespace, range, Direction::Ascending, limit)?;
+    let next = page.last().filter(|_| page.len() == limit).map(|(key, _)| key.clone());
+    let (mut endpoints, mut is_living) = (BTreeSet::new(), HashMap::new());
+    for (key, Marker {}) in page {
         let id = trailing_id(&key)?;
+        if id.instant() < before {
+            let record = require(tx, namespace, id)?;
+            if of_living && !is_living.contains_key(&record.branch) {
+                let found = project::BRANCHES.get(tx, namespace, record.branch.as_str().as_bytes())?;
+                is_living.insert(record.branch.clone(), found.is_some());
+            }
+            if is_living.get(&record.branch) == Some(&false) {
+                continue;
+            }
+            endpoints.extend(record.endpoint.clone());
+            close(tx, namespace, id, record, OperationStatus::Cancelled, None)?;
+        }
+    }
+    Ok(Cancelled { endpoints, next })
+}
+
+/// Takes up to `limit` of a project's operations in a range out of the queue, before the project itself goes. Gives where to go on, if there may be more.
+pub(crate) fn forget(
+    tx: &mut Transaction<'_>,
+    namespace: NamespaceId,
+    range: KeyRange,
+    limit: usize,
+) -> Result<Option<Bytes>> {
+    let page = project::BRANCH_OPERATIONS.list(tx, namespace, range, Direction::Ascending, limit)?;
+    for (key, Marker {}) in &page {
+        let id = trailing_id(key)?;
         system::RETRIES.delete(tx, NamespaceId::SYSTEM, id.as_bytes())?;
         system::OPEN_OPERATIONS.delete(tx, NamespaceId::SYSTEM, id.as_bytes())?;
+        project::BRANCH_OPERATIONS.delete(tx, namespace, key)?;
     }
-    Ok(())
+    Ok(page.last().filter(|_| page.len() == limit).map(|(key, _)| key.clone()))
 }
 
 impl Catalog {
@@ -206,10 +242,10 @@ impl Catalog {
 }
 
 fn finish(tx: &mut Transaction<'_>, project: &ProjectId, id: OperationId, outcome: &Outcome) -> Result<()> {
-    let Some(found) = system::PROJECTS.get(tx, NamespaceId::SYSTEM, project.as_str().as_bytes())? else {
+    let Some((found, deletion)) = FoundProject::even_deleted(tx, project)? else {
         return Ok(());
     };
-    let namespace = NamespaceId::new(found.namespace);
+    let namespace = found.namespace();
     let Some(record) = open_record(tx, namespace, id)? else {
         return Ok(());
     };
@@ -250,7 +286,8 @@ fn finish(tx: &mut Transaction<'_>, project: &ProjectId, id: OperationId, outcom
             *compute
         }
     };
-    if let (Some(endpoint), Some(state)) = (&endpoint, compute) {
+    // A deleted project's endpoints stay as they were, so that those that ran can be started again.
+    if let (Some(endpoint), Some(state), None) = (&endpoint, compute, deletion) {
         endpoint::set_state(tx, namespace, (&branch, endpoint), state)?;
     }
     promote(tx, namespace, id)
@@ -352,9 +389,8 @@ impl Queue {
 }
 
 fn load(source: &mut impl Source, id: OperationId, project: ProjectId) -> Result<DueOperation> {
-    let found = system::PROJECTS.get(source, NamespaceId::SYSTEM, project.as_str().as_bytes())?;
     let missing = || system::OPEN_OPERATIONS.corrupt_key(id.as_bytes(), "its project is missing");
-    let namespace = NamespaceId::new(found.ok_or_else(missing)?.namespace);
+    let namespace = FoundProject::even_deleted(source, &project)?.ok_or_else(missing)?.0.namespace();
     let record = require(source, namespace, id)?;
     let operation = operation(source, id, &project, record)?;
     let is_overtaken = operation.status == OperationStatus::Failed && is_overtaken(source, namespace, &operation)?;

@@ -4,12 +4,12 @@ use offshoot_engine::NamespaceId;
 
 use super::{DueOperation, OperationAction, open_on};
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, FoundProject},
     codec::OperationRecord,
     endpoint::ComputeState,
     error::Result,
     id::{EndpointId, OperationId},
-    tables::{Source, pair, project, system},
+    tables::{Source, pair, project},
 };
 
 /// What is to become of an operation whose turn it is.
@@ -32,9 +32,9 @@ impl Catalog {
         let operation = &due.operation;
         let (Some(branch), Some(endpoint)) = (&operation.branch, &operation.endpoint) else { return Ok(Turn::Do) };
         let mut source = self.snapshot()?;
-        let found = system::PROJECTS.get(&mut source, NamespaceId::SYSTEM, due.project.as_str().as_bytes())?;
-        let Some(found) = found else { return Ok(Turn::Cancel) };
-        let namespace = NamespaceId::new(found.namespace);
+        let found = FoundProject::even_deleted(&mut source, &due.project)?;
+        let Some((found, _)) = found else { return Ok(Turn::Cancel) };
+        let namespace = found.namespace();
         let mut later = open_on(&mut source, namespace, branch, endpoint)?;
         if !later.iter().any(|(id, _)| *id == operation.id) {
             // It came to its end since it was read.

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 
 use super::{engine_branch, find};
 use crate::{
+    account,
     branch::{Branch, Credentials, RestoreStatus, claim_name, fork, is_live, new_record, put_new},
     catalog::{Caller, Catalog, FoundBranch, FoundProject, name_key, now},
     codec::{BranchRecord, RestoredRecord},
@@ -101,7 +102,8 @@ impl Catalog {
             let passwords = self.restore_credentials(tx, &project, forked.branch, credentials)?;
 
             let name = restore.name.clone().filter(|_| !restore.finalize).unwrap_or_else(|| BranchName::from(&id));
-            let mut record = new_record(tx, forked.branch, name, None);
+            let created_by = account::name_of(tx, caller.account)?;
+            let mut record = new_record(tx, forked.branch, name, None, created_by);
             record.restored = Some(RestoredRecord {
                 snapshot: snapshot.clone(),
                 target: target.as_ref().map(|target| target.id.clone()),

@@ -109,7 +109,7 @@ fn annotations_are_kept_with_their_branch() -> TestResult {
     assert_eq!(kept.value, annotation);
     assert_eq!(world.catalog.branch_annotation(caller, project, &world.main)?, None);
     assert_eq!(world.catalog.branch_annotation_list(caller, project)?, [(branch.clone(), kept)]);
-    world.catalog.branch_delete(caller, project, &branch)?;
+    world.catalog.branch_delete_for_good(caller, project, &branch)?;
     assert!(world.catalog.branch_annotation_list(caller, project)?.is_empty());
     Ok(())
 }

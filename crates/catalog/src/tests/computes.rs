@@ -261,7 +261,7 @@ fn each_endpoint_has_a_port_of_its_own_while_there_are_any() -> TestResult {
     let new = NewBranch { endpoints, ..NewBranch::default() };
     let without = catalog.branch_create(&world.caller, &world.project, new)?.endpoints.remove(0).id;
     assert_eq!(catalog.compute_port(&without)?, None);
-    catalog.project_delete(&world.caller, &ids[0])?;
+    catalog.project_delete_for_good(&world.caller, &ids[0])?;
     assert!(catalog.compute_port(&without)?.is_some());
     Ok(())
 }

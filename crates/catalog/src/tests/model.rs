@@ -1,5 +1,6 @@
 //! Random changes on random branches, against a model that copies everything.
 
+mod deletion;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,9 @@ enum Step {
     DeleteDatabase(u8),
     Fork,
     ForkAt(prop::sample::Index),
-    DeleteBranch,
+    DeleteBranch(bool),
+    RecoverBranch(prop::sample::Index),
+    Wait(u8),
     Restore(restore::Restore),
     TakeSnapshot(Option<prop::sample::Index>),
     RestoreSnapshot(prop::sample::Index, bool, bool),
@@ -51,7 +54,9 @@ fn steps(count: usize) -> impl Strategy<Value = Vec<(prop::sample::Index, Step)>
         1 => name.prop_map(Step::DeleteDatabase),
         2 => Just(Step::Fork),
         2 => any::<prop::sample::Index>().prop_map(Step::ForkAt),
-        1 => Just(Step::DeleteBranch),
+        2 => prop::bool::weighted(0.2).prop_map(Step::DeleteBranch),
+        2 => any::<prop::sample::Index>().prop_map(Step::RecoverBranch),
+        1 => (1..=4_u8).prop_map(Step::Wait),
         3 => restore::restores().prop_map(Step::Restore),
         1 => prop::option::of(any::<prop::sample::Index>()).prop_map(Step::TakeSnapshot),
         1 => (any::<prop::sample::Index>(), any::<bool>(), any::<bool>())
@@ -84,6 +89,8 @@ struct Pair {
     past: Vec<(DateTime<Utc>, State)>,
     /// Snapshots, with the branch that each is of, and what it holds.
     snapshots: Vec<(SnapshotId, BranchId, Contents)>,
+    /// Branches that can be recovered.
+    deleted: Vec<deletion::Deleted>,
     /// How many names were given.
     names: u32,
 }
@@ -92,7 +99,7 @@ impl Pair {
     fn new(world: World) -> Result<Self, Error> {
         let state = BTreeMap::from([(world.main.clone(), contents(&world, &world.main)?)]);
         let (parents, past) = (BTreeMap::new(), Vec::new());
-        Ok(Self { world, state, parents, past, snapshots: Vec::new(), names: 0 })
+        Ok(Self { world, state, parents, past, snapshots: Vec::new(), deleted: Vec::new(), names: 0 })
     }
 
     /// Takes a step on both, and checks that they say the same about it.
@@ -197,19 +204,9 @@ impl Pair {
                 let (point, contents) = (Point::Time(*instant), then[branch].clone());
                 return self.forked(branch, point, contents);
             }
-            Step::DeleteBranch => {
-                let expected = match self.parents.values().any(|parent| parent == branch) {
-                    _ if *branch == world.main => "BRANCH_IS_DEFAULT",
-                    true => "BRANCH_HAS_CHILDREN",
-                    false => "OK",
-                };
-                let got = world.catalog.branch_delete(caller, project, branch);
-                if expected == "OK" {
-                    self.state.remove(branch);
-                    self.parents.remove(branch);
-                }
-                (expected, code(got))
-            }
+            Step::DeleteBranch(for_good) => return self.delete(branch, *for_good),
+            Step::RecoverBranch(which) => return self.recover(which),
+            Step::Wait(days) => return self.wait(*days),
             Step::Restore(restore) => return self.restore(branch, restore),
             Step::TakeSnapshot(moment) => return self.take_snapshot(branch, moment.as_ref()),
             Step::RestoreSnapshot(which, credentials, deletes) => {
@@ -235,6 +232,7 @@ impl Pair {
         found.sort();
         let expected = self.state.keys().map(|branch| (branch.clone(), self.parents.get(branch).cloned()));
         prop_assert_eq!(found, expected.collect::<Vec<_>>());
+        self.compare_deleted()?;
         for (branch, expected) in &self.state {
             prop_assert_eq!(&contents(&self.world, branch).map_err(fail)?, expected);
         }

@@ -93,7 +93,8 @@ fn endpoints_do_not_wait_for_each_other_but_the_branch_does() -> TestResult {
     assert_eq!(in_short(&due(&world)?), ["start_compute running", "start_compute running"]);
     finish_all(&world, ComputeState::Active)?;
 
-    let deleted = world.catalog.branch_delete(&world.caller, &world.project, &created.branch.id)?.ok_or("absent")?;
+    let deleted =
+        world.catalog.branch_delete_for_good(&world.caller, &world.project, &created.branch.id)?.ok_or("absent")?;
     let expected = ["suspend_compute running", "suspend_compute running", "delete_timeline scheduling"];
     assert_eq!(in_short(&deleted.operations), expected);
     finish(&world, deleted.operations[0].id, None)?;
@@ -160,7 +161,7 @@ fn finishing_again_or_too_late_changes_nothing() -> TestResult {
     let unknown: OperationId = "0185a8f0-0000-7000-8000-000000000000".parse()?;
     finish(&world, unknown, None)?;
     assert_eq!(world.operations()?, operations);
-    world.catalog.project_delete(&world.caller, &world.project)?;
+    world.catalog.project_delete_for_good(&world.caller, &world.project)?;
     finish(&world, operations[1].id, Some(ComputeState::Active))?;
     assert!(due(&world)?.is_empty());
     Ok(())

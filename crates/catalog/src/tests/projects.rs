@@ -67,7 +67,8 @@ fn pages_of_projects_follow_each_other_in_order_of_creation() -> TestResult {
     let mut after = None;
     let mut pages = 0;
     loop {
-        let page = world.catalog.project_list(&world.caller, ProjectQuery { search: None, after, limit: 3 })?;
+        let page =
+            world.catalog.project_list(&world.caller, ProjectQuery { after, limit: 3, ..ProjectQuery::default() })?;
         names.extend(page.items.into_iter().map(|project| project.name.to_string()));
         pages += 1;
         after = page.next;
@@ -121,13 +122,13 @@ fn a_change_of_how_long_history_is_kept_is_an_operation_of_the_default_branch() 
 }
 
 #[test]
-fn a_deleted_project_leaves_nothing_behind() -> TestResult {
+fn a_project_deleted_for_good_leaves_nothing_behind() -> TestResult {
     let store = offshoot_engine::MemoryStore::new();
     let world = World::over(store.clone())?;
     let kept = world.catalog.project_create(&world.caller, NewProject::default())?;
     let created = world.catalog.project_create(&world.caller, NewProject::default())?;
-    world.catalog.project_delete(&world.caller, &world.project)?;
-    let deleted = world.catalog.project_delete(&world.caller, &created.project.id)?;
+    world.catalog.project_delete_for_good(&world.caller, &world.project)?;
+    let deleted = world.catalog.project_delete_for_good(&world.caller, &created.project.id)?;
     assert_eq!(deleted, created.project);
     assert_eq!(code(world.catalog.project_get(&world.caller, &world.project)), "PROJECT_NOT_FOUND");
     assert_eq!(code(world.roles(&world.main)), "PROJECT_NOT_FOUND");

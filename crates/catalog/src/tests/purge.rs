@@ -24,10 +24,13 @@ fn a_purged_role_keeps_its_present_passwords_and_no_branch_of_the_past_has_an_ol
     assert_eq!(catalog.role_get(caller, project, &child, &"sally".parse()?)?.verifier, first.verifier);
     assert_ne!(first.verifier, second.verifier);
 
-    // Without the child, the first one goes too.
+    // Without the child, the first one goes too, also from the child itself, which can be recovered.
     catalog.branch_delete(caller, project, &child)?;
     assert!(catalog.role_purge(caller, project, &"sally".parse()?)?.versions > 0);
     assert_eq!(catalog.role_purge(caller, project, &"sally".parse()?)?.versions, 0);
+    catalog.branch_recover(caller, project, &child)?;
+    assert_eq!(catalog.role_get(caller, project, &child, &"sally".parse()?)?.verifier, None);
+    assert_eq!(catalog.role_get(caller, project, main, &"sally".parse()?)?, present);
     let new = NewBranch { point: Point::Lsn(then), ..NewBranch::default() };
     let past = catalog.branch_create(caller, project, new)?.branch.id;
     let revived = catalog.role_get(caller, project, &past, &"sally".parse()?)?;

@@ -154,9 +154,15 @@ impl<D: Driver> Core<D> {
     /// What becomes of an operation whose endpoint serves another branch by now, or is gone.
     async fn leave(&self, endpoint: &EndpointId) -> Result<Outcome, Failure> {
         let of = endpoint.clone();
-        if self.blocking(move |catalog| catalog.compute_endpoint(&of)).await?.is_none() {
-            // It went while its compute was started.
-            self.driver.remove(endpoint).await?;
+        let found = self.blocking(move |catalog| {
+            let is_there = catalog.compute_endpoint(&of)?.is_some();
+            Ok::<_, offshoot_catalog::Error>((is_there, catalog.compute_is_kept(&of)?))
+        });
+        // It went, or was deleted recoverably, while its compute was started.
+        match found.await? {
+            (true, _) => {}
+            (false, true) => self.driver.stop(endpoint).await?,
+            (false, false) => self.driver.remove(endpoint).await?,
         }
         Ok(Outcome::Cancelled)
     }

@@ -56,16 +56,43 @@ fn a_compute_goes_with_its_branch_and_with_its_project() -> TestResult {
     let child = world.fork(&main, offshoot_engine::Point::Head, world.passwords[&main].clone())?;
     world.check_after_settling()?;
     let (of_child, of_main) = (world.login(&child)?, world.login(&main)?);
-    world.catalog.branch_delete(&world.caller, &world.project, &child)?;
+    world.catalog.branch_delete_for_good(&world.caller, &world.project, &child)?;
     world.passwords.remove(&child);
     world.settle_removals()?;
     assert!(!of_child.socket.exists());
     world.check_logins()?;
-    world.catalog.project_delete(&world.caller, &world.project)?;
+    world.catalog.project_delete_for_good(&world.caller, &world.project)?;
     world.settle_removals()?;
     assert!(!of_main.socket.exists());
     assert_eq!(std::fs::read_dir(world.clusters())?.count(), 0);
     Ok(())
+}
+
+#[test]
+fn a_compute_comes_back_with_its_branch_and_with_its_project_and_has_what_was_in_it() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    let child = world.fork(&main, offshoot_engine::Point::Head, world.passwords[&main].clone())?;
+    world.check_after_settling()?;
+    let (login, password) = (world.login(&child)?, world.passwords[&child]["casey"].clone());
+    connect(&login, "casey", &password, "neondb")?.run("CREATE TABLE kept AS SELECT 7 AS seven")?;
+    let texts = || connect(&login, "casey", &password, "neondb")?.texts("SELECT seven::text FROM kept");
+
+    let (catalog, caller, project) = (&world.catalog, &world.caller, &world.project);
+    catalog.branch_delete(caller, project, &child)?;
+    world.settle_removals()?;
+    assert!(log_in(&login, "casey", &password, "neondb").is_err(), "it is suspended");
+    catalog.branch_recover(caller, project, &child)?;
+    world.settle()?;
+    assert_eq!(texts()?, ["7"]);
+
+    catalog.project_delete(caller, project)?;
+    world.settle_removals()?;
+    assert!(log_in(&login, "casey", &password, "neondb").is_err(), "it is suspended");
+    catalog.project_recover(caller, project)?;
+    world.settle()?;
+    assert_eq!(texts()?, ["7"]);
+    world.check_logins()
 }
 
 #[test]

@@ -75,6 +75,9 @@ impl Pair {
         let parent = match backup {
             Some(backup) => {
                 self.state.insert(backup.clone(), old);
+                for deleted in self.deleted.iter_mut().filter(|deleted| deleted.parent.as_ref() == Some(branch)) {
+                    deleted.parent = Some(backup.clone());
+                }
                 self.parents
                     .values_mut()
                     .filter(|parent| *parent == branch)
@@ -84,7 +87,10 @@ impl Pair {
                 }
                 backup
             }
-            None => source,
+            None => {
+                self.parent_gone(branch);
+                source
+            }
         };
         self.parents.insert(branch.clone(), parent);
         Ok(())
