@@ -1,15 +1,13 @@
 //! Extractors for path, query and body, whose refusals have the API's error body.
 
 use crate::{
+    ApiOptions,
     error::{ApiError, Code},
-    session::ApiState,
 };
 use axum::{
-    body::{Body, Bytes, to_bytes},
-    extract::{FromRequestParts, Path, Query, Request, State},
+    body::{Body, Bytes, HttpBody, to_bytes},
+    extract::{FromRequestParts, Path, Query, Request},
     http::{StatusCode, request::Parts},
-    middleware::Next,
-    response::Response,
 };
 use http_body_util::LengthLimitError;
 use serde::{
@@ -123,13 +121,11 @@ pub(crate) fn page_limit(asked: Option<usize>, default: usize, max: usize) -> Re
 }
 
 /// Reads the body before any handler runs. Whether a handler then wants it or not, the connection can serve the next request.
-pub(crate) async fn read_body(
-    State(state): State<ApiState>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
+pub(crate) async fn read_body(limits: &ApiOptions, request: Request) -> Result<Request, ApiError> {
+    if request.body().is_end_stream() {
+        return Ok(request);
+    }
     let (mut parts, body) = request.into_parts();
-    let limits = &state.options;
     let read = to_bytes(body, limits.body_max_bytes);
     let bytes = match tokio::time::timeout(limits.body_timeout, read).await {
         Ok(Ok(bytes)) => bytes,
@@ -144,7 +140,7 @@ pub(crate) async fn read_body(
         }
     };
     parts.extensions.insert(BodyBytes(bytes));
-    Ok(next.run(Request::from_parts(parts, Body::empty())).await)
+    Ok(Request::from_parts(parts, Body::empty()))
 }
 
 /// A body that was read.

@@ -48,15 +48,16 @@ mod users;
 
 use axum::{
     Router,
+    extract::{Request, State},
     http::{HeaderValue, header},
-    middleware,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use offshoot_catalog::Catalog;
 use serde_json::Value;
 use session::ApiState;
 use std::{sync::Arc, time::Duration};
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use address::{Address, Addresses};
@@ -86,14 +87,20 @@ impl Default for ApiOptions {
 /// Every refusal has the body `{"request_id", "code", "message"}`.
 pub fn router(catalog: Catalog, options: ApiOptions) -> Router {
     let (calls, document) = calls().split_for_parts();
-    Router::new()
+    let state = ApiState { catalog, options: Arc::new(options), role_lists: Arc::default() };
+    let app = Router::new()
         .route("/healthz", get(healthz))
         .merge(document::routes(&document::finish(document)))
-        .nest("/api/v2", api(calls, ApiState { catalog, options: Arc::new(options) }))
+        .nest("/api/v2", api(calls, state))
         .fallback(request::route_not_found)
-        .method_not_allowed_fallback(request::method_not_allowed)
-        .layer(CatchPanicLayer::custom(request::panicked))
-        .layer(middleware::from_fn(request::serve))
+        .method_not_allowed_fallback(request::method_not_allowed);
+    with_request_ids(app)
+}
+
+/// Gives other routes what each request to those of [`router`] has: its id in the answer, its line in the log, and an answer where a handler
+/// panics.
+pub fn with_request_ids(app: Router) -> Router {
+    app.layer(middleware::from_fn(request::serve))
 }
 
 /// The OpenAPI document of the calls below `/api/v2`, as the server gives it at `/api/v2/openapi.json`.
@@ -124,15 +131,25 @@ fn calls() -> OpenApiRouter<ApiState> {
 
 /// The calls behind what each request meets first: authentication, and the limits of its body.
 fn api(calls: Router<ApiState>, state: ApiState) -> Router {
-    // Answers tell about roles, and some carry a password: no cache may keep any of them.
-    let no_store = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     calls
         .fallback(request::route_not_found)
         .method_not_allowed_fallback(request::method_not_allowed)
-        .layer(middleware::from_fn_with_state(state.clone(), input::read_body))
-        .layer(middleware::from_fn_with_state(state.clone(), session::authenticate))
-        .layer(no_store)
+        .layer(middleware::from_fn_with_state(state.clone(), enter))
         .with_state(state)
+}
+
+/// Lets a request through to its handler. It is one layer, because each clones all that is below it for each request.
+async fn enter(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+    let mut response = match session::authenticate(&state, &mut request).await {
+        Ok(()) => match input::read_body(&state.options, request).await {
+            Ok(request) => next.run(request).await,
+            Err(error) => error.into_response(),
+        },
+        Err(error) => session::challenge(error),
+    };
+    // Answers tell about roles, and some carry a password: no cache may keep any of them.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn healthz() -> &'static str {

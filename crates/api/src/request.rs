@@ -1,4 +1,4 @@
-//! The outermost layer: gives each request its id and a line in the log, and writes the bodies of refusals.
+//! The outermost layer: gives each request its id and a line in the log, catches panics, and writes the bodies of refusals.
 
 use crate::error::{ApiError, Code};
 use axum::{
@@ -9,7 +9,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::{any::Any, time::Instant};
+use futures_util::FutureExt;
+use std::{any::Any, panic::AssertUnwindSafe, time::Instant};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -53,7 +54,8 @@ pub(crate) async fn serve(mut request: Request, next: Next) -> Response {
     let has_body = !request.body().is_end_stream();
     let started = Instant::now();
     async {
-        let mut response = finish(next.run(request).await, &id);
+        let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        let mut response = finish(answered.unwrap_or_else(|panic| panicked(&*panic)), &id);
         if has_body && leaves_body_unread(response.status()) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -84,7 +86,7 @@ fn finish(mut response: Response, id: &RequestId) -> Response {
 }
 
 /// Answers a request whose handler panicked; what it said stays in the log.
-pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+fn panicked(panic: &(dyn Any + Send)) -> Response {
     let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     ApiError::internal(&format!("a handler panicked: {}", said.unwrap_or("(no message)"))).into_response()
 }
@@ -113,7 +115,6 @@ mod tests {
         routing::get,
     };
     use tower::ServiceExt;
-    use tower_http::catch_panic::CatchPanicLayer;
 
     fn id_of(value: &'static str) -> RequestId {
         RequestId::of(&HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::from_static(value))]))
@@ -138,10 +139,7 @@ mod tests {
         async fn panics() {
             panic!("the secret is swordfish");
         }
-        let app = Router::new()
-            .route("/", get(panics))
-            .layer(CatchPanicLayer::custom(panicked))
-            .layer(middleware::from_fn(serve));
+        let app = Router::new().route("/", get(panics)).layer(middleware::from_fn(serve));
         let request = Request::get("/").header(X_REQUEST_ID, "r-1").body(Body::empty())?;
         let response = app.oneshot(request).await?;
         assert_eq!(response.status(), 500);

@@ -1,5 +1,8 @@
 //! Roles: `…/branches/{branch_id}/roles`.
 
+mod lists;
+
+pub(crate) use self::lists::RoleLists;
 use crate::{
     error::ApiError,
     input::{JsonBody, PathParams, QueryParams, page_limit},
@@ -9,6 +12,7 @@ use crate::{
 };
 use axum::{
     Json,
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -16,7 +20,8 @@ use offshoot_catalog::{
     BranchId, Caller, Catalog, ProjectId, Role, RoleChanged, RoleLogin, RoleName, RoleSearch, RoleWithPassword,
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt::Display;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -34,8 +39,12 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Role)]
 pub(crate) struct RoleBody {
-    branch_id: String,
-    name: String,
+    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
+    branch_id: BranchId,
+    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
+    name: RoleName,
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
     protected: bool,
@@ -47,8 +56,8 @@ pub(crate) struct RoleBody {
 impl RoleBody {
     pub(crate) fn new(role: Role, password: Option<&SecretString>) -> RoleBody {
         RoleBody {
-            branch_id: role.branch.to_string(),
-            name: role.name.to_string(),
+            branch_id: role.branch,
+            name: role.name,
             password: password.map(|password| password.expose_secret().to_owned()),
             protected: role.protected,
             authentication_method: match role.login {
@@ -59,6 +68,10 @@ impl RoleBody {
             updated_at: role.updated_at.into(),
         }
     }
+}
+
+fn as_text<S: Serializer>(shown: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(shown)
 }
 
 impl From<Role> for RoleBody {
@@ -172,6 +185,7 @@ type RolePath = PathParams<(ProjectId, BranchId, RoleName)>;
     responses((status = 200, body = RolesBody))
 )]
 async fn role_list(
+    State(state): State<ApiState>,
     session: Session,
     PathParams((project, branch)): BranchPath,
     QueryParams(params): QueryParams<RoleListParams>,
@@ -180,13 +194,13 @@ async fn role_list(
     let search = RoleSearch { text: params.search, after: params.cursor };
     let list = move |catalog: &Catalog, caller: &Caller| {
         if limit.is_none() && search == RoleSearch::default() {
-            return Ok(RolesBody { roles: bodies(catalog.role_list(caller, &project, &branch)?), pagination: None });
+            return state.role_lists.show(catalog.roles_at_head(caller, &project, &branch)?);
         }
         let page = catalog.role_search(caller, &project, &branch, &search, limit.unwrap_or(usize::MAX))?;
         let pagination = limit.map(|_| RolePagination { next: page.next, total: page.found });
-        Ok(RolesBody { roles: bodies(page.roles), pagination })
+        Ok(Written::new(&RolesBody { roles: bodies(page.roles), pagination }))
     };
-    session.show(list, |body| body).await
+    session.show_written(list).await
 }
 
 /// What [`role_get`] answers.

@@ -1,10 +1,10 @@
 //! Who is asking: authentication, and the one way in which a handler calls the catalog.
 
-use crate::{ApiOptions, error::ApiError, request::RequestId};
+use crate::{ApiOptions, error::ApiError, request::RequestId, roles::RoleLists};
 use axum::{
-    extract::{ConnectInfo, FromRequestParts, Request, State},
+    body::Bytes,
+    extract::{ConnectInfo, FromRequestParts, Request},
     http::{HeaderMap, HeaderValue, header, request::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use offshoot_catalog::{self as catalog, AccountId, Caller, Catalog};
@@ -17,26 +17,26 @@ use tracing::Span;
 pub(crate) struct ApiState {
     pub(crate) catalog: Catalog,
     pub(crate) options: Arc<ApiOptions>,
+    pub(crate) role_lists: Arc<RoleLists>,
 }
 
 /// Lets a request pass only with a valid API key; nothing of it has been looked at before.
-pub(crate) async fn authenticate(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn authenticate(state: &ApiState, request: &mut Request) -> Result<(), ApiError> {
     let secret = bearer(request.headers()).unwrap_or_default().to_owned();
     let id = request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned());
     let client =
         request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(client)| client.ip().to_string());
-    let found = read(state.catalog, move |catalog| catalog.authenticate_from(&secret, client.as_deref())).await;
-    match found {
-        Ok(caller) => {
-            request.extensions_mut().insert(Caller { request: id, ..caller });
-            next.run(request).await
-        }
-        Err(error) => {
-            let mut response = error.into_response();
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            response
-        }
-    }
+    let found = move |catalog: &Catalog| catalog.authenticate_from(&secret, client.as_deref());
+    let caller = read(state.catalog.clone(), found).await?;
+    request.extensions_mut().insert(Caller { request: id, ..caller });
+    Ok(())
+}
+
+/// The answer to a request without a valid API key.
+pub(crate) fn challenge(error: ApiError) -> Response {
+    let mut response = error.into_response();
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
 }
 
 /// The key in `Authorization: Bearer KEY`; the scheme's letter case does not matter.
@@ -72,15 +72,33 @@ impl Session {
         call: impl Fn(&Catalog, &Caller) -> Result<T, catalog::Error> + Send + 'static,
         body: impl Fn(T) -> B + Send + 'static,
     ) -> Result<Written, ApiError> {
+        self.show_written(move |catalog, caller| Ok(Written::new(&body(call(catalog, caller)?)))).await
+    }
+
+    /// Shows what `call` has written, where that is not always anew; else as [`Session::show`] does.
+    pub(crate) async fn show_written(
+        self,
+        call: impl Fn(&Catalog, &Caller) -> Result<serde_json::Result<Written>, catalog::Error> + Send + 'static,
+    ) -> Result<Written, ApiError> {
         let caller = self.caller;
-        let written = move |catalog: &Catalog| Ok(serde_json::to_vec(&body(call(catalog, &caller)?)));
-        let written = read(self.catalog, written).await?;
-        written.map(Written).map_err(|error| ApiError::internal(&format!("an answer cannot be written: {error}")))
+        let written = read(self.catalog, move |catalog| call(catalog, &caller)).await?;
+        written.map_err(|error| ApiError::internal(&format!("an answer cannot be written: {error}")))
     }
 }
 
 /// A JSON body that is written already.
-pub(crate) struct Written(Vec<u8>);
+#[derive(Clone)]
+pub(crate) struct Written(Bytes);
+
+impl Written {
+    pub(crate) fn new(body: &impl Serialize) -> serde_json::Result<Written> {
+        serde_json::to_vec(body).map(|text| Written(text.into()))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
 
 impl IntoResponse for Written {
     fn into_response(self) -> Response {
@@ -92,7 +110,7 @@ impl FromRequestParts<ApiState> for Session {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
-        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = parts.extensions.remove::<Caller>();
         let caller = caller.ok_or_else(|| ApiError::internal("bug: a handler ran without authentication"))?;
         Ok(Session { catalog: state.catalog.clone(), caller })
     }

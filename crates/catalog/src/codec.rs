@@ -11,7 +11,7 @@ mod earlier;
 mod golden;
 mod leaf;
 
-use bincode::{Decode, Encode, config};
+use bincode::{BorrowDecode, Decode, Encode, config};
 
 use self::earlier::{BranchRecord2, EndpointRecord1, ProjectRecord1, RoleRecord1};
 pub(crate) use self::leaf::{Time, Whole};
@@ -33,7 +33,7 @@ use crate::{
 const MAX_RECORD_BYTES: usize = 64 * 1024;
 
 /// A record that can be stored.
-pub(crate) trait Stored: Encode + Decode<()> {
+pub(crate) trait Stored: Encode + for<'bytes> BorrowDecode<'bytes, ()> {
     /// The record's format, in which it is written.
     const FORMAT: u8;
 
@@ -64,7 +64,7 @@ fn decode_as<R: Stored>(format: u8, fields: &[u8]) -> Result<R, String> {
         return R::earlier(format, fields);
     }
     let config = config::standard().with_limit::<MAX_RECORD_BYTES>();
-    let (record, read) = bincode::decode_from_slice(fields, config).map_err(|error| error.to_string())?;
+    let (record, read) = bincode::borrow_decode_from_slice(fields, config).map_err(|error| error.to_string())?;
     if read != fields.len() {
         return Err(format!("{} bytes follow the record", fields.len() - read));
     }

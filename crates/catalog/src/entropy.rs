@@ -60,7 +60,15 @@ pub(crate) fn draw_from<'a>(entropy: &dyn Entropy, choices: &[&'a str]) -> Resul
 
 /// A text of `length` letters and digits, each of the 62 equally likely.
 pub(crate) fn draw_alphanumerics(entropy: &dyn Entropy, length: usize) -> Result<String, EntropyError> {
-    (0..length).map(|_| Ok(char::from(ALPHANUMERICS[draw_below(entropy, 62)? as usize]))).collect()
+    // Bytes above the last whole stretch of 62 would favour some: they are left out.
+    const WHOLE_STRETCHES: u8 = u8::MAX - u8::MAX % 62;
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        let drawn = draw_bytes::<32>(entropy)?.into_iter().filter(|byte| *byte < WHOLE_STRETCHES);
+        let drawn = drawn.map(|byte| char::from(ALPHANUMERICS[usize::from(byte % 62)]));
+        text.extend(drawn.take(length - text.len()));
+    }
+    Ok(text)
 }
 
 /// `N` random bytes.

@@ -101,7 +101,9 @@ pub use self::{
     page::Page,
     project::{NewProject, Project, ProjectChanged, ProjectCreated, ProjectQuery, ProjectUpdate},
     provenance::Provenance,
-    role::{Role, RoleChanged, RoleLogin, RolePage, RolePurged, RoleSearch, RoleWithPassword},
+    role::{
+        Role, RoleChanged, RoleLogin, RolePage, RolePurged, RoleSearch, RoleWithPassword, RolesAtHead, RolesVersion,
+    },
     scram::{ParseVerifierError, ScramVerifier},
     server_sync::{Left, ServerDatabase, ServerRole, ServerTaken, Taken},
     snapshot::{NewSnapshot, RestoreFinalized, Snapshot, SnapshotRestore, SnapshotRestored},

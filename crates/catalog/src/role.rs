@@ -8,7 +8,7 @@ use offshoot_engine::{BranchId as EngineBranch, Transaction, Version};
 use secrecy::SecretString;
 
 pub use self::{
-    list::{RolePage, RoleSearch},
+    list::{RolePage, RoleSearch, RolesAtHead, RolesVersion},
     purge::RolePurged,
 };
 use crate::{

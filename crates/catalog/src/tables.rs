@@ -281,7 +281,11 @@ impl<R: Stored> Entries<R> {
         limit: usize,
     ) -> Result<Vec<(String, R)>> {
         let entries = source.entries(branch, KeyRange::prefix(&self.key(prefix)), limit)?;
-        entries.into_iter().map(|entry| self.parse(entry)).collect()
+        let mut records = Vec::with_capacity(entries.len());
+        for entry in entries {
+            records.push(self.parse(entry)?);
+        }
+        Ok(records)
     }
 
     /// All records in a version of a branch, with the keys' text.

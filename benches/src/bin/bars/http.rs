@@ -42,8 +42,10 @@ pub(crate) fn http() -> Outcome<Vec<Bar>> {
     let directory = tempfile::tempdir()?;
     let server = Server::start(&directory.path().join("data"))?;
     let (one, list) = (server.get("/roles/casey"), server.get("/roles"));
-    let constant_one = server.constant(http::body(server.address, &one(0), 200)?)?;
-    let constant_list = server.constant(http::body(server.address, &list(0), 200)?)?;
+    let (body_one, body_list) = (http::body(server.address, &one(0), 200)?, http::body(server.address, &list(0), 200)?);
+    let constant_one = server.constant(&body_one, offshoot_api::with_request_ids)?;
+    let constant_list = server.constant(&body_list, offshoot_api::with_request_ids)?;
+    let (bare_one, bare_list) = (server.constant(&body_one, |app| app)?, server.constant(&body_list, |app| app)?);
     let create = server.create();
     let plain: Request = Rc::new(|_| request("GET", "/", "", ""));
     let read = |address, request| http::send(address, READERS, 0..READS, 200, request);
@@ -73,19 +75,24 @@ pub(crate) fn http() -> Outcome<Vec<Bar>> {
                 }
                 Ok(VERIFIERS)
             }),
+            Candidate::new("bare constant", || read(bare_one, &plain)),
+            Candidate::new("bare constant", || read(bare_list, &plain)),
         ],
     )?;
     let commits_per_role = committed.get() as f64 / created.get() as f64;
     let by_commits = (format!("commits / {commits_per_role:.2}"), times[5].mul_f64(commits_per_role));
     let by_cores = ("cores / SCRAM".to_owned(), times[6] / u32::try_from(thread::available_parallelism()?.get())?);
     let (limit, slower) = if by_commits.1 > by_cores.1 { by_commits } else { by_cores };
-    let bar = |name: &str, of: usize, to: (&str, std::time::Duration)| {
-        Bar::rates(name, ("offshoot", times[of]), to, Limit::AtLeast(0.6))
+    let bar = |name: &str, of: usize, to: (&str, std::time::Duration), limit| {
+        Bar::rates(name, ("offshoot", times[of]), to, limit)
     };
+    let at_least = || Limit::AtLeast(0.6);
     Ok(vec![
-        bar("GET one role: to a constant answer", 0, ("constant", times[1])),
-        bar("GET 20 roles: to a constant answer", 2, ("constant", times[3])),
-        bar("POST role, 64 clients: to the slower of its limits", 4, (&limit, slower)),
+        bar("GET one role: to a constant answer", 0, ("constant", times[1]), at_least()),
+        bar("GET one role: to a bare constant answer", 0, ("bare constant", times[7]), Limit::None),
+        bar("GET 20 roles: to a constant answer", 2, ("constant", times[3]), at_least()),
+        bar("GET 20 roles: to a bare constant answer", 2, ("bare constant", times[8]), Limit::None),
+        bar("POST role, 64 clients: to the slower of its limits", 4, (&limit, slower), at_least()),
     ])
 }
 
@@ -141,11 +148,11 @@ impl Server {
         Ok(Self { address, key, listed, growing, store, runtime, _executor: executor })
     }
 
-    /// A server of the same kind that has nothing but this answer.
-    fn constant(&self, body: Vec<u8>) -> Outcome<SocketAddr> {
-        let body = bytes::Bytes::from(body);
+    /// A server of the same kind that has nothing but this answer, in the given layers.
+    fn constant(&self, body: &[u8], layers: impl FnOnce(Router) -> Router) -> Outcome<SocketAddr> {
+        let body = bytes::Bytes::copy_from_slice(body);
         let answer = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], body) });
-        serve(&self.runtime, Router::new().route("/", answer))
+        serve(&self.runtime, layers(Router::new().route("/", answer)))
     }
 
     fn get(&self, path: &str) -> Request {

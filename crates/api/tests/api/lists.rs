@@ -85,3 +85,44 @@ async fn a_list_of_branches_that_cannot_be_read_is_refused() -> TestResult {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_list_of_roles_that_was_asked_for_before_is_never_stale_nor_anybody_elses() -> TestResult {
+    const OTHER: &str = "osk_the_key_of_another_account_0000000000000";
+    let app = App::new()?;
+    app.add_account("erin", OTHER)?;
+    let (created, project, main) = app.project().await?;
+    let roles = format!("{main}/roles");
+    let names = async || -> Result<Vec<String>, Box<dyn Error>> { Ok(each(&app.get(&roles).await?["roles"], "name")) };
+    assert_eq!(names().await?, ["casey", "web_access"]);
+    app.role(&main, "sally").await?;
+    for _ in 0..2 {
+        assert_eq!(names().await?, ["casey", "web_access", "sally"]);
+    }
+
+    // A child, and a backup, have the very version that the branch had, as their own.
+    let (child, child_path) = app.branch(&project, json!({ "name": "dev" })).await?;
+    let restore = json!({
+        "source_branch_id": id(&created["branch"]),
+        "source_lsn": "0/1",
+        "preserve_under_name": "backup",
+    });
+    let restored = app.ok("POST", &format!("{main}/restore"), restore).await?;
+    assert_eq!(names().await?, ["casey", "web_access"]);
+    let backup = text(&restored["branch"]["parent_id"]);
+    for (path, branch) in [(child_path, id(&child["branch"])), (format!("{project}/branches/{backup}"), backup)] {
+        let listed = app.get(&format!("{path}/roles")).await?;
+        assert_eq!(each(&listed["roles"], "name"), ["casey", "web_access", "sally"]);
+        assert_eq!(each(&listed["roles"], "branch_id"), [branch; 3]);
+    }
+
+    let key = app.ok("POST", "/api_keys", json!({ "key_name": "ci" })).await?;
+    let listed = app.send_as(Some(text(&key["key"])), "GET", &roles, "").await?;
+    assert_eq!(listed.status, 200);
+    app.ok("DELETE", &format!("/api_keys/{}", key["id"]), Value::Null).await?;
+    assert_eq!(app.send_as(Some(text(&key["key"])), "GET", &roles, "").await?.status, 401);
+    assert_eq!(app.send_as(Some(OTHER), "GET", &roles, "").await?.status, 404);
+    app.ok("DELETE", &project, Value::Null).await?;
+    assert_eq!(app.send("GET", &roles, "").await?.status, 404);
+    Ok(())
+}

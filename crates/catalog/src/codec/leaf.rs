@@ -1,6 +1,6 @@
 //! How the smallest parts of records are encoded.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use bincode::{
     BorrowDecode, Decode, Encode,
@@ -77,14 +77,31 @@ macro_rules! stored_as {
     )*};
 }
 
+/// Stores a type as its text, which is parsed where it lies.
 macro_rules! stored_as_text {
-    ($($type:ident.$text:ident)*) => {
-        stored_as! {
-            String, $($type: |value| value.$text().to_owned(), |text| {
-                text.parse().map_err(|_| format!("not a {}: {} bytes of text", stringify!($type), text.len()))
-            };)*
+    ($($type:ident.$text:ident)*) => {$(
+        impl Encode for $type {
+            fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+                self.$text().encode(encoder)
+            }
         }
-    };
+
+        impl<C> Decode<C> for $type {
+            fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+                parse(&String::decode(decoder)?, stringify!($type))
+            }
+        }
+
+        impl<'de, C> BorrowDecode<'de, C> for $type {
+            fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+                parse(<&str>::borrow_decode(decoder)?, stringify!($type))
+            }
+        }
+    )*};
+}
+
+fn parse<T: FromStr>(text: &str, name: &str) -> Result<T, DecodeError> {
+    text.parse().map_err(|_| DecodeError::OtherString(format!("not a {name}: {} bytes of text", text.len())))
 }
 
 stored_as_text! {

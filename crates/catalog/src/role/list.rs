@@ -1,5 +1,7 @@
 //! The roles of a branch in a list: all of them, or page by page.
 
+use offshoot_engine::{BranchId as EngineBranch, Lsn, Snapshot};
+
 use super::{Role, parse_name, require};
 use crate::{
     catalog::{Caller, Catalog, FoundBranch, not_at_once},
@@ -28,6 +30,37 @@ pub struct RolePage {
     pub found: usize,
     /// The cursor to ask for the next part with, as it is; nothing at the end of the list.
     pub next: Option<String>,
+}
+
+/// A version of a branch's roles. Where two are the same, so are the lists of the roles.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RolesVersion {
+    /// Part of each role; a restored branch hands what it had on to another one.
+    branch: BranchId,
+    head: (EngineBranch, Lsn),
+}
+
+/// The roles of a branch as they are at one moment, not read yet.
+pub struct RolesAtHead<'a> {
+    catalog: &'a Catalog,
+    source: Snapshot<'a>,
+    branch: FoundBranch,
+    version: RolesVersion,
+}
+
+impl RolesAtHead<'_> {
+    /// Which version they are.
+    pub fn version(&self) -> &RolesVersion {
+        &self.version
+    }
+
+    /// Reads them, in order of creation.
+    pub fn list(self) -> Result<Vec<Role>> {
+        let catalog = self.catalog;
+        let listed = catalog.roles_up_to(self.source, &self.branch, catalog.list_limit())?;
+        // All of them are few enough, unless it has to be quick.
+        listed.ok_or_else(not_at_once)
+    }
 }
 
 /// Where a role stands in order of creation; its name makes the order total.
@@ -64,9 +97,20 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`].
     pub fn role_list(&self, caller: &Caller, project: &ProjectId, branch: &BranchId) -> Result<Vec<Role>> {
-        let listed = self.role_list_up_to(caller, project, branch, self.list_limit())?;
-        // All of them are few enough, unless it has to be quick.
-        listed.ok_or_else(not_at_once)
+        self.roles_at_head(caller, project, branch)?.list()
+    }
+
+    /// The roles of a branch, for those who keep lists of them and read only what they have not.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Catalog::role_list`].
+    pub fn roles_at_head(&self, caller: &Caller, project: &ProjectId, branch: &BranchId) -> Result<RolesAtHead<'_>> {
+        let mut source = self.snapshot()?;
+        let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
+        let head = (branch.engine, source.head(branch.engine)?.lsn());
+        let version = RolesVersion { branch: branch.id.clone(), head };
+        Ok(RolesAtHead { catalog: self, source, branch, version })
     }
 
     /// The roles of a branch, in order of creation; none where it has more than `most`, which is found out without
@@ -84,7 +128,11 @@ impl Catalog {
     ) -> Result<Option<Vec<Role>>> {
         let mut source = self.snapshot()?;
         let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
-        let Some(records) = self.role_records(&mut source, &branch, most)? else { return Ok(None) };
+        self.roles_up_to(source, &branch, most)
+    }
+
+    fn roles_up_to(&self, mut source: impl Source, branch: &FoundBranch, most: usize) -> Result<Option<Vec<Role>>> {
+        let Some(records) = self.role_records(&mut source, branch, most)? else { return Ok(None) };
         let role = |(name, record)| Role::from_record(&branch.id, name, record);
         Ok(Some(records.into_iter().map(role).collect()))
     }
