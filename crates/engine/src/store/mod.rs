@@ -132,12 +132,16 @@ impl KeyRange {
             Bound::Excluded(start) => key > start.as_ref(),
             Bound::Unbounded => true,
         };
-        let before_end = match &self.end {
-            Bound::Included(end) => key <= end.as_ref(),
-            Bound::Excluded(end) => key < end.as_ref(),
-            Bound::Unbounded => true,
-        };
-        after_start && before_end
+        after_start && !self.ends_before(key)
+    }
+
+    /// Whether this range has no keys from `key` on.
+    pub(crate) fn ends_before(&self, key: &[u8]) -> bool {
+        match &self.end {
+            Bound::Included(end) => key > end.as_ref(),
+            Bound::Excluded(end) => key >= end.as_ref(),
+            Bound::Unbounded => false,
+        }
     }
 
     /// Whether no key can lie in this range. Ordered maps panic on some such ranges, so ask first.

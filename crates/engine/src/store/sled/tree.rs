@@ -121,26 +121,22 @@ impl Base for SledTree {
         }
         let mut rest = range.clone();
         in_blocks("reading a range", || {
-            let first = match &range.start {
-                Bound::Included(start) | Bound::Excluded(start) if &start[..] >= FIRST_KEY => {
-                    block_of(&self.db, start)?
-                }
-                _ => None,
-            };
-            let first = first.map_or_else(|| IVec::from(FIRST_KEY), |(fence, _)| fence);
-            let end = range.end.as_ref().map(|end| IVec::from(&end[..]));
-            let mut blocks = self.db.range((Bound::Included(first), end));
-            while page.len() < limit {
-                let next = match direction {
-                    Direction::Ascending => blocks.next(),
-                    Direction::Descending => blocks.next_back(),
-                };
-                let Some(next) = next else { break };
-                let entries = match entries_in(&next?.1, &rest, direction, limit - page.len()) {
-                    Ok(entries) => entries,
+            let mut blocks = Blocks::new(&self.db, range, direction);
+            while page.len() < limit
+                && let Some((fence, block)) = blocks.next()?
+            {
+                let (entries, ends_here) = match entries_in(&block, &rest, direction, limit - page.len()) {
+                    Ok(found) => found,
                     Err(damaged) => return Ok(Err(damaged)),
                 };
                 page.extend(entries);
+                let is_last = match direction {
+                    Direction::Ascending => ends_here,
+                    Direction::Descending => lower(range).is_some_and(|start| fence[..] <= *start),
+                };
+                if is_last {
+                    break;
+                }
                 // Blocks may be split meanwhile, and then some entries come twice.
                 if let Some((last, _)) = page.last() {
                     match direction {
@@ -158,6 +154,57 @@ impl Base for SledTree {
 /// The block in which this key is or would be, and its fence.
 fn block_of(db: &Db, key: &[u8]) -> Result<Option<(IVec, IVec)>, ::sled::Error> {
     db.range(FIRST_KEY..=key).next_back().transpose()
+}
+
+/// The blocks that may have entries of a range, in the order of a direction. Most ranges are in one block, so the first costs one look into sled.
+struct Blocks<'a> {
+    db: &'a Db,
+    range: &'a KeyRange,
+    direction: Direction,
+    rest: Option<::sled::Iter>,
+}
+
+impl<'a> Blocks<'a> {
+    fn new(db: &'a Db, range: &'a KeyRange, direction: Direction) -> Self {
+        Self { db, range, direction, rest: None }
+    }
+
+    /// The next block, and its fence.
+    fn next(&mut self) -> Result<Option<(IVec, IVec)>, ::sled::Error> {
+        let end = || self.range.end.as_ref().map(|end| IVec::from(&end[..]));
+        match (&mut self.rest, self.direction) {
+            (Some(rest), Direction::Ascending) => rest.next().transpose(),
+            (Some(rest), Direction::Descending) => rest.next_back().transpose(),
+            (None, Direction::Ascending) => {
+                let first = match lower(self.range) {
+                    Some(start) => block_of(self.db, start)?,
+                    None => None,
+                };
+                let after = match &first {
+                    Some((fence, _)) => Bound::Excluded(fence.clone()),
+                    None => Bound::Included(IVec::from(FIRST_KEY)),
+                };
+                let mut rest = self.db.range((after, end()));
+                let first = first.map_or_else(|| rest.next().transpose(), |first| Ok(Some(first)));
+                self.rest = Some(rest);
+                first
+            }
+            (None, Direction::Descending) => {
+                let mut rest = self.db.range((Bound::Included(IVec::from(FIRST_KEY)), end()));
+                let first = rest.next_back().transpose();
+                self.rest = Some(rest);
+                first
+            }
+        }
+    }
+}
+
+/// Where a range starts, if entries can be before that.
+fn lower(range: &KeyRange) -> Option<&[u8]> {
+    match &range.start {
+        Bound::Included(start) | Bound::Excluded(start) if &start[..] >= FIRST_KEY => Some(start),
+        _ => None,
+    }
 }
 
 /// Adds to a batch what becomes of the blocks by changes, which come in the order of their keys, each key once.
@@ -186,21 +233,23 @@ pub(super) fn change(db: &Db, mut changes: &[Change<'_>], batch: &mut Batch) -> 
     Ok(Ok(()))
 }
 
-/// The first `limit` entries of a block that lie in a range, in the order of `direction`; only these are copied.
+/// The first `limit` entries of a block that lie in a range, in the order of `direction`, of which only these are copied; and whether the block
+/// has entries behind the range.
 fn entries_in(
     block: &[u8],
     range: &KeyRange,
     direction: Direction,
     limit: usize,
-) -> Result<Vec<(Bytes, Bytes)>, block::Damaged> {
+) -> Result<(Vec<(Bytes, Bytes)>, bool), block::Damaged> {
     let mut before = 0;
     if direction == Direction::Descending {
         let mut inside = 0_usize;
         block::each(block, |key, _| inside += usize::from(range.contains(key)))?;
         before = inside.saturating_sub(limit);
     }
-    let mut entries = Vec::new();
+    let (mut entries, mut ends_here) = (Vec::new(), false);
     block::each(block, |key, value| {
+        ends_here |= range.ends_before(key);
         if entries.len() == limit || !range.contains(key) {
             return;
         }
@@ -213,7 +262,7 @@ fn entries_in(
     if direction == Direction::Descending {
         entries.reverse();
     }
-    Ok(entries)
+    Ok((entries, ends_here))
 }
 
 /// What a release without a journal wrote: sled's tree with each entry under its own key.
