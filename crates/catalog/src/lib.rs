@@ -84,7 +84,9 @@ pub use self::{
     compute::{ComputeChanges, ComputeLeased, DatabaseChange},
     database::{Database, DatabaseChanged},
     drift::{Drift, NotedDrift},
-    endpoint::{ComputeState, Endpoint, EndpointChanged, EndpointDefaults, EndpointKind, EndpointSpec, EndpointUpdate},
+    endpoint::{
+        ComputeState, Endpoint, EndpointChanged, EndpointDefaults, EndpointKind, EndpointSpec, EndpointUpdate, Wake,
+    },
     entropy::{Entropy, EntropyError, OsEntropy},
     error::{Error, Kind, Result},
     history::{BranchVersion, Changes, DatabaseDifference, RoleDifference, RoleEvent, RoleRevision},
