@@ -395,7 +395,7 @@ fn load_endpoint(
     Ok(record.map(|record| Endpoint::from_record(endpoint.clone(), project, branch, &record, port)))
 }
 
-fn endpoint_id(key: &[u8]) -> Result<EndpointId> {
+pub(crate) fn endpoint_id(key: &[u8]) -> Result<EndpointId> {
     let id = std::str::from_utf8(key).ok().and_then(|text| text.parse().ok());
     id.ok_or_else(|| system::GONE_COMPUTES.corrupt_key(key, "its key is not an endpoint's id"))
 }

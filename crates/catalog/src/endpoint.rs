@@ -2,6 +2,7 @@
 
 mod change;
 mod spec;
+mod wake;
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use offshoot_engine::{NamespaceId, Transaction};
 pub use self::{
     change::{EndpointChanged, EndpointUpdate},
     spec::{EndpointDefaults, EndpointSpec},
+    wake::Wake,
 };
 use crate::{
     catalog::{Caller, Catalog, FoundBranch, FoundProject, now},

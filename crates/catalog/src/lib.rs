@@ -86,7 +86,9 @@ pub use self::{
     database::{Database, DatabaseChanged},
     deletion::{BranchRecovered, Deletion, DeletionMethod, ProjectRecovered},
     drift::{Drift, NotedDrift},
-    endpoint::{ComputeState, Endpoint, EndpointChanged, EndpointDefaults, EndpointKind, EndpointSpec, EndpointUpdate},
+    endpoint::{
+        ComputeState, Endpoint, EndpointChanged, EndpointDefaults, EndpointKind, EndpointSpec, EndpointUpdate, Wake,
+    },
     entropy::{Entropy, EntropyError, OsEntropy},
     error::{Error, Kind, Result},
     history::{BranchVersion, Changes, DatabaseDifference, RoleDifference, RoleEvent, RoleRevision},

@@ -38,6 +38,7 @@
 
 mod activity;
 mod apply;
+mod doors;
 mod driver;
 mod executor;
 mod progress;
@@ -47,6 +48,7 @@ use std::{error::Error, iter::successors, time::Duration};
 
 pub use self::{
     apply::{Admin, ApplyError},
+    doors::Patience,
     driver::{
         Driver, DriverError, ServerOptions, StartedServer,
         external::{ExternalServers, ServerAddress, ServerList},

@@ -180,22 +180,32 @@ impl Catalog {
         id: &EndpointId,
         actions: &[OperationAction],
     ) -> Result<EndpointChanged> {
-        let starts = actions.last() == Some(&OperationAction::StartCompute);
         self.commit(|tx| {
             let project = FoundProject::find(tx, caller, project)?;
-            let mut found = FoundEndpoint::find(tx, &project, id)?;
-            if starts && found.record.disabled {
-                return Err(Error::EndpointIsDisabled { id: found.id });
-            }
-            let next = if starts { ComputeState::Active } else { ComputeState::Idle };
-            let pending_state = Some(next).filter(|next| actions.len() > 1 || *next != found.record.state);
-            if pending_state != found.record.pending_state {
-                found.record.pending_state = pending_state;
-                found.put(tx, &project)?;
-            }
-            let operations = self.schedule_on_endpoint(tx, &project, (&found.branch, &found.id), actions)?;
-            Ok(EndpointChanged { endpoint: found.endpoint(&project), operations })
+            let found = FoundEndpoint::find(tx, &project, id)?;
+            self.endpoint_run_found(tx, &project, found, actions)
         })
+    }
+
+    pub(super) fn endpoint_run_found(
+        &self,
+        tx: &mut Transaction<'_>,
+        project: &FoundProject,
+        mut found: FoundEndpoint,
+        actions: &[OperationAction],
+    ) -> Result<EndpointChanged> {
+        let starts = actions.last() == Some(&OperationAction::StartCompute);
+        if starts && found.record.disabled {
+            return Err(Error::EndpointIsDisabled { id: found.id });
+        }
+        let next = if starts { ComputeState::Active } else { ComputeState::Idle };
+        let pending_state = Some(next).filter(|next| actions.len() > 1 || *next != found.record.state);
+        if pending_state != found.record.pending_state {
+            found.record.pending_state = pending_state;
+            found.put(tx, project)?;
+        }
+        let operations = self.schedule_on_endpoint(tx, project, (&found.branch, &found.id), actions)?;
+        Ok(EndpointChanged { endpoint: found.endpoint(project), operations })
     }
 
     fn schedule_on_endpoint(

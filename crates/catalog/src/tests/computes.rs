@@ -3,7 +3,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{TestResult, World, in_short};
 use crate::{
     Catalog, ComputeChanges, ComputeState, DueOperation, EndpointId, EndpointKind, EndpointSpec, Error, NewBranch,
-    NewProject, OperationAction, OperationStatus, Options, Outcome, RoleLogin, Turn, testing::SeededEntropy,
+    NewProject, OperationAction, OperationStatus, Options, Outcome, RoleLogin, Turn, Wake, testing::SeededEntropy,
 };
 
 fn endpoint(world: &World) -> Result<EndpointId, Error> {
@@ -274,5 +274,43 @@ fn old_operations_are_forgotten_and_unfinished_ones_kept() -> TestResult {
     assert_eq!(world.catalog.operations_prune(before)?, 2);
     assert_eq!(in_short(&world.operations()?), ["apply_config running"]);
     assert_eq!(world.catalog.operations_prune(before)?, 0);
+    Ok(())
+}
+
+#[test]
+fn waking_starts_a_compute_that_sleeps_once_and_one_that_is_disabled_never() -> TestResult {
+    let store = offshoot_engine::MemoryStore::new();
+    let options = Options::default().with_compute_ports(20_000..=20_009);
+    let world = World::over(store.clone())?.with_options(&store, options, 7)?;
+    let id = endpoint(&world)?;
+    let port = world.catalog.compute_port(&id)?.ok_or("no port")?;
+    let wake = || world.catalog.endpoint_wake(&id);
+    // It is about to be started already.
+    let before = world.operations()?.len();
+    assert_eq!((wake()?, world.operations()?.len()), (Wake::Starts, before));
+    while let Some(due) = world.catalog.operations_due(1)?.pop() {
+        let starts = due.operation.action == OperationAction::StartCompute;
+        finish(&world, &due, Outcome::Finished { compute: starts.then_some(ComputeState::Active) })?;
+    }
+    assert_eq!(world.catalog.endpoints_asleep()?, []);
+
+    // Also where its suspension is under way still, or a change starts it just for itself.
+    world.catalog.endpoint_suspend(&world.caller, &world.project, &id)?;
+    assert_eq!((wake()?, wake()?, world.operations()?.len()), (Wake::Starts, Wake::Starts, before + 2));
+    finish(&world, &due(&world)?, Outcome::Finished { compute: Some(ComputeState::Idle) })?;
+    assert_eq!(world.catalog.endpoints_asleep()?, [(id.clone(), port)]);
+    finish(&world, &due(&world)?, Outcome::Finished { compute: Some(ComputeState::Idle) })?;
+    world.create_role(&world.main, "sally")?;
+    assert_eq!((wake()?, wake()?, world.operations()?.len()), (Wake::Starts, Wake::Starts, before + 5));
+    let woken = world.catalog.endpoint_get(&world.caller, &world.project, &id)?;
+    assert_eq!(woken.pending_state, Some(ComputeState::Active));
+
+    let disable = crate::EndpointUpdate { disabled: Some(true), ..crate::EndpointUpdate::default() };
+    world.catalog.endpoint_update(&world.caller, &world.project, &id, disable)?;
+    let before = world.operations()?.len();
+    assert_eq!((wake()?, world.operations()?.len()), (Wake::Disabled, before));
+    world.catalog.endpoint_delete(&world.caller, &world.project, &id)?;
+    assert_eq!(wake()?, Wake::Gone);
+    assert_eq!(world.catalog.endpoints_asleep()?, []);
     Ok(())
 }

@@ -31,6 +31,12 @@ pub trait Driver: Send + Sync + 'static {
     /// Whether an endpoint's server runs.
     fn is_running(&self, endpoint: &EndpointId) -> impl Future<Output = bool> + Send;
 
+    /// Whether an endpoint's server is the only one to listen on the endpoint's port, so that another can listen there
+    /// while it doesn't run.
+    fn leaves_ports(&self) -> bool {
+        false
+    }
+
     /// Stops all servers that were started.
     fn stop_all(&self) -> impl Future<Output = ()> + Send;
 }

@@ -32,6 +32,7 @@ pub use self::retry::Retries;
 use self::{outcomes::Outcomes, perform::Done};
 use crate::{
     PATIENCE,
+    doors::{Doors, Patience},
     driver::{Driver, none},
     error_chain,
 };
@@ -58,6 +59,8 @@ pub struct ExecutorOptions {
     pub upkeep_every: Duration,
     /// After how many seconds without use a compute is suspended whose endpoint has the default.
     pub suspend_after_seconds: u32,
+    /// For how long clients of suspended computes are waited for, and wait, where the driver lets them wake these.
+    pub patience: Patience,
     /// The group whose members the roles of branches are.
     pub privileged_role: RoleName,
 }
@@ -73,6 +76,7 @@ impl Default for ExecutorOptions {
             keep_finished: chrono::TimeDelta::days(180),
             upkeep_every: Duration::from_secs(10),
             suspend_after_seconds: 300,
+            patience: Patience::default(),
             privileged_role: RoleName::neon_superuser(),
         }
     }
@@ -167,11 +171,13 @@ struct Core<D> {
     leased: Mutex<HashMap<Lane, DateTime<Utc>>>,
     /// Endpoints whose servers were compared with their whole branches since this executor was started.
     compared: Mutex<HashSet<EndpointId>>,
+    doors: Doors,
 }
 
 impl<D: Driver> Core<D> {
     fn new(catalog: Catalog, driver: D, options: ExecutorOptions, stopping: Arc<AtomicBool>) -> Arc<Self> {
         let permits = Semaphore::new(options.parallel.max(1));
+        let doors = Doors::new(catalog.clone(), options.patience);
         Arc::new(Self {
             catalog,
             driver,
@@ -181,6 +187,7 @@ impl<D: Driver> Core<D> {
             busy: Mutex::default(),
             leased: Mutex::default(),
             compared: Mutex::default(),
+            doors,
         })
     }
 
@@ -201,6 +208,9 @@ impl<D: Driver> Core<D> {
             self.blocking(move |catalog| catalog.operations_wait(moment, patience)).await;
         }
         upkeep.abort();
+        // It may be about to open doors.
+        let _ = upkeep.await;
+        self.doors.close_all().await;
         let ended = async { while working.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, ended).await.is_err() {
             tracing::warn!(seconds = DRAIN.as_secs(), "operations take long; they will be done again");
@@ -210,6 +220,7 @@ impl<D: Driver> Core<D> {
         if writer.await.is_err() {
             tracing::error!("writing outcomes panicked");
         }
+        self.doors.close_all().await;
         self.driver.stop_all().await;
     }
 

@@ -8,6 +8,7 @@ use offshoot_catalog::{
 use super::Core;
 use crate::{
     apply::{Admin, ApplyError, LockedServer},
+    doors::News,
     driver::{Driver, DriverError, ServerOptions},
     error_chain,
     progress::Progress,
@@ -43,6 +44,7 @@ impl<D: Driver> Core<D> {
         let done = progress.watch(limit, self.try_to(due, endpoint, &progress)).await;
         let done = done.unwrap_or(Err(Failure::TimedOut(limit.as_secs())));
         let operation = &due.operation;
+        self.tell_clients(endpoint, operation.action).await;
         match done {
             Ok(outcome) => Done::Outcome(outcome),
             Err(Failure::Leased(leased)) => Done::Leased(leased.until),
@@ -134,7 +136,30 @@ impl<D: Driver> Core<D> {
             let kind = catalog.compute_endpoint(&of)?.map(|endpoint| endpoint.kind);
             Ok::<_, offshoot_catalog::Error>(ServerOptions { port, is_read_only: kind == Some(EndpointKind::ReadOnly) })
         });
-        Ok(self.driver.start(endpoint, asked.await?).await?)
+        let options = asked.await?;
+        self.doors.give(endpoint).await;
+        Ok(self.driver.start(endpoint, options).await?)
+    }
+
+    /// Tells those who wait for an endpoint's compute what an operation on it has brought, and lets others wake it where
+    /// it doesn't run.
+    async fn tell_clients(&self, endpoint: &EndpointId, action: OperationAction) {
+        if self.driver.is_running(endpoint).await {
+            return self.doors.tell(endpoint, News::Runs);
+        }
+        // What did not start it, and was not to, is no news to who waits for a start.
+        if self.doors.is_given(endpoint) || action == OperationAction::StartCompute {
+            self.doors.tell(endpoint, News::Fails);
+        }
+        if self.driver.leaves_ports() && !self.is_stopping() {
+            let of = endpoint.clone();
+            match self.blocking(move |catalog| catalog.compute_endpoint(&of)).await {
+                Ok(found) => {
+                    found.and_then(|found| found.port).into_iter().for_each(|port| self.doors.open(endpoint, port))
+                }
+                Err(error) => tracing::error!(error = error_chain(&error), "cannot look up the port of an endpoint"),
+            }
+        }
     }
 
     /// Tells the catalog what roles and databases an endpoint's server has that its branch doesn't know.

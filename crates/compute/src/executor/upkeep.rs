@@ -1,5 +1,6 @@
 //! What is done from time to time: computes that ended by themselves are started again, those that nobody uses are
-//! suspended, those whose endpoints are gone are removed, and old operations are forgotten.
+//! suspended, those whose endpoints are gone are removed, clients of those that sleep are listened for, and old operations
+//! are forgotten.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -58,6 +59,7 @@ pub(super) fn restart_all(catalog: &Catalog) -> Result<(), Error> {
 
 async fn look_after<D: Driver>(core: &Core<D>, uses: &mut HashMap<EndpointId, Use>) -> Result<(), Error> {
     remove_gone(core).await?;
+    open_doors(core).await?;
     let started = core.driver.started();
     let known: HashSet<&EndpointId> = started.iter().map(|server| &server.endpoint).collect();
     uses.retain(|endpoint, _| known.contains(endpoint));
@@ -69,6 +71,7 @@ async fn look_after<D: Driver>(core: &Core<D>, uses: &mut HashMap<EndpointId, Us
             ended.push(endpoint.clone());
         } else if is_unused(core, server, uses).await? {
             tracing::info!(endpoint = endpoint.as_str(), "nobody uses a compute; it is suspended");
+            uses.remove(endpoint);
             unused.push(endpoint.clone());
         }
     }
@@ -105,10 +108,23 @@ async fn is_unused<D: Driver>(
     Ok(now - last.at >= Duration::from_secs(after))
 }
 
+/// Listens for clients of computes that sleep.
+async fn open_doors<D: Driver>(core: &Core<D>) -> Result<(), Error> {
+    if core.driver.leaves_ports() {
+        for (endpoint, port) in core.blocking(Catalog::endpoints_asleep).await? {
+            if !core.driver.is_running(&endpoint).await {
+                core.doors.open(&endpoint, port);
+            }
+        }
+    }
+    Ok(())
+}
+
 async fn remove_gone<D: Driver>(core: &Core<D>) -> Result<(), Error> {
     let gone = core.blocking(|catalog| catalog.computes_gone(BATCH)).await?;
     let mut removed = Vec::new();
     for endpoint in gone {
+        core.doors.close(&endpoint).await;
         match core.driver.remove(&endpoint).await {
             Ok(()) => removed.push(endpoint),
             Err(error) => tracing::warn!(

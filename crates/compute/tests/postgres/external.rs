@@ -3,7 +3,7 @@
 use offshoot_catalog::OperationStatus;
 use offshoot_compute::{Executor, ExecutorOptions, ExternalServers, ServerList};
 
-use crate::common::{Elsewhere, Fallible, TestResult, World, admin, log_in};
+use crate::common::{Elsewhere, Fallible, TestResult, World, log_in, query};
 
 #[test]
 fn an_endpoint_is_given_a_server_that_runs_elsewhere() -> TestResult {
@@ -25,9 +25,15 @@ fn an_endpoint_is_given_a_server_that_runs_elsewhere() -> TestResult {
     world.delete_role(&main, "sally")?;
     world.settle()?;
     assert!(log_in(login, "sally", "x", "neondb").is_err());
+    let started = "SELECT pg_postmaster_start_time()::text";
+    let before = query(login, "postgres", started)?;
+    world.catalog.endpoint_restart(&world.caller, &world.project, &endpoint)?;
+    world.settle()?;
+    world.catalog.endpoint_suspend(&world.caller, &world.project, &endpoint)?;
+    world.settle()?;
     world.stop();
-    // Nothing of it was stopped.
-    admin(login, "postgres")?.run("SELECT 1")?;
+    // Nothing of it was stopped or started.
+    assert_eq!(query(login, "postgres", started)?, before);
     // A socket is no address for clients elsewhere.
     assert_eq!(ExternalServers::new(ServerList::File(elsewhere.list()), None)?.address(&endpoint), None);
     Ok(())

@@ -2,7 +2,7 @@
 
 use offshoot_catalog::{OperationAction, OperationStatus};
 
-use crate::common::{TestResult, World, admin, log_in};
+use crate::common::{TestResult, World, admin, log_in, query};
 
 #[test]
 fn an_operation_that_fails_is_tried_again_until_it_succeeds() -> TestResult {
@@ -87,4 +87,55 @@ fn finished_operations_are_forgotten_after_their_time() -> TestResult {
     world.catalog.operations_prune(chrono::Utc::now())?;
     assert_eq!(world.settle()?, []);
     Ok(())
+}
+
+#[test]
+fn what_is_to_be_applied_is_read_only_when_nobody_else_changes_the_server() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    world.settle()?;
+    let login = world.login(&main)?;
+    let other = admin(&login, "postgres")?;
+    other.run("SELECT pg_advisory_lock(x'6f666673686f6f74'::bigint)")?;
+    world.create_role(&main, "early")?;
+    let waiting = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    while query(&login, "postgres", waiting)? != ["1"] {
+        assert!(!world.catalog.operations_open(1)?.is_empty(), "it did not wait");
+    }
+    assert_eq!(query(&login, "postgres", "SELECT rolname::text FROM pg_roles WHERE rolname = 'early'")?, [""; 0]);
+    // What comes before the lock is free is what is applied, all of it by the first operation and in one commit.
+    world.delete_role(&main, "early")?;
+    for number in 0..20 {
+        world.create_role(&main, &format!("role {number}"))?;
+    }
+    other.run("SELECT pg_advisory_unlock_all()")?;
+    let operations = world.settle()?;
+    let finished: std::collections::BTreeSet<_> =
+        operations[..22].iter().map(|operation| (operation.status, operation.finished_at)).map(|of| of.1).collect();
+    assert_eq!(finished.len(), 1, "{operations:?}");
+    world.check_logins()
+}
+
+#[test]
+fn applying_all_of_a_branch_again_changes_nothing() -> TestResult {
+    let mut world = World::new()?;
+    let main = world.main.clone();
+    for name in ["sally", "bob"] {
+        world.create_role(&main, name)?;
+    }
+    world.settle()?;
+    let login = world.login(&main)?;
+    // Each row of a catalog has the number of the transaction that wrote it last.
+    let rows = "SELECT concat_ws(' ', oid, xmin, rolname, rolpassword) FROM pg_authid \
+                UNION ALL SELECT concat_ws(' ', roleid, member, xmin) FROM pg_auth_members \
+                UNION ALL SELECT concat_ws(' ', oid, xmin, datname) FROM pg_database \
+                UNION ALL SELECT concat_ws(' ', setdatabase, xmin) FROM pg_db_role_setting ORDER BY 1";
+    let before = query(&login, "postgres", rows)?;
+    let endpoint = world.catalog.endpoint_list(&world.caller, &world.project)?.remove(0).id;
+    for _ in 0..2 {
+        world.catalog.endpoint_start(&world.caller, &world.project, &endpoint)?;
+        world.settle()?;
+    }
+    assert_eq!(query(&login, "postgres", rows)?, before);
+    world.check_logins()
 }

@@ -11,3 +11,4 @@ mod names;
 mod removal;
 mod roles;
 mod tls;
+mod wake;

@@ -108,6 +108,64 @@ fn a_role_that_the_api_creates_logs_in_with_psql_and_one_that_it_deletes_does_no
 }
 
 #[test]
+fn psql_wakes_a_suspended_compute_also_after_the_server_was_killed() -> TestResult {
+    let dir = TempDir::with_prefix("offshoot-")?;
+    let data_dir = dir.path().join("data");
+    let mut server = start(&data_dir);
+    let created = server.client().expect(201, "POST", "/projects", None);
+    let (project, endpoint) = (text(&created["project"]["id"]), text(&created["endpoints"][0]["id"]));
+    let uri = text(&created["connection_uris"][0]["connection_uri"]);
+    assert!(uri.contains("sslmode=require"), "{uri}");
+    let path = format!("/projects/{project}/endpoints/{endpoint}");
+    for round in 0..3 {
+        let client = server.client();
+        settle(&client, &project);
+        client.expect(200, "POST", &format!("{path}/suspend"), None);
+        settle(&client, &project);
+        assert_eq!(text(&client.get(&path)["endpoint"]["current_state"]), "idle");
+        match round {
+            0 => {}
+            1 => {
+                server.kill();
+                server = start(&data_dir);
+            }
+            _ => {
+                server.terminate();
+                assert!(psql(&uri, "SELECT 1").is_err());
+                server = start(&data_dir);
+            }
+        }
+        // The server says that it is ready a moment before it listens for those who sleep.
+        while std::net::TcpStream::connect(address(&uri)).is_err() {
+            thread::yield_now();
+        }
+        assert_eq!(psql(&uri, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")?, "t");
+        let client = server.client();
+        settle(&client, &project);
+        let newest = client.get(&format!("/projects/{project}/operations?limit=1"));
+        let newest = &newest["operations"][0];
+        assert_eq!((text(&newest["action"]), text(&newest["status"])), ("start_compute".into(), "finished".into()));
+        assert_eq!(text(&client.get(&path)["endpoint"]["current_state"]), "active");
+        assert_eq!(psql(&uri, "SELECT current_user")?, "casey");
+    }
+    // One that is disabled is not woken.
+    let client = server.client();
+    client.expect(200, "PATCH", &path, Some(json!({ "endpoint": { "disabled": true } })));
+    settle(&client, &project);
+    let plain = uri.replace("sslmode=require", "sslmode=disable");
+    assert!(psql(&uri, "SELECT 1").is_err());
+    assert!(psql(&plain, "SELECT 1").is_err_and(|error| error.contains(&format!("endpoint {endpoint} is disabled"))));
+    server.terminate();
+    Ok(())
+}
+
+/// Where a URI leads.
+fn address(uri: &str) -> &str {
+    let (_, place) = uri.split_once('@').expect("a URI with a host");
+    place.split_once('/').expect("a URI with a database").0
+}
+
+#[test]
 fn a_server_that_runs_elsewhere_is_reached_where_the_answers_say() -> TestResult {
     let dir = TempDir::with_prefix("offshoot-")?;
     // A cluster of another server is lent.

@@ -252,6 +252,10 @@ impl Driver for Clusters {
         Postmaster::find(&self.files(endpoint).data()).is_some()
     }
 
+    fn leaves_ports(&self) -> bool {
+        true
+    }
+
     async fn stop_all(&self) {
         let mut stopping = tokio::task::JoinSet::new();
         // Also those that an earlier server left and nobody has asked for since.

@@ -36,7 +36,9 @@ impl Postmaster {
     pub(crate) fn find(data: &Path) -> Option<Self> {
         let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
         let mut lines = text.lines();
-        let pid = Pid::from_raw(lines.next()?.trim().parse().ok()?)?;
+        // While initdb runs, its own process is named here, with a minus.
+        let pid = lines.next()?.trim().parse().ok().filter(|pid| *pid > 0)?;
+        let pid = Pid::from_raw(pid)?;
         let dir = PathBuf::from(lines.next()?);
         let port = lines.nth(1)?.trim().parse().ok()?;
         let data = fs::canonicalize(data).ok()?;
@@ -84,4 +86,19 @@ fn works_in(pid: Pid, data: &Path) -> bool {
     }
     let said = Command::new("ps").args(["-o", "command=", "-p", &pid]).stdin(Stdio::null()).output();
     said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains(&*data.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_of_initdb_is_no_postmaster() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        for pid in ["-4711", "0", "", "4711x", "99999999999"] {
+            fs::write(dir.path().join("postmaster.pid"), format!("{pid}\n{}\n1\n20000\n", dir.path().display()))?;
+            assert_eq!(Postmaster::find(dir.path()), None, "{pid}");
+        }
+        Ok(())
+    }
 }

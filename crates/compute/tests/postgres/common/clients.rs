@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use super::Fallible;
 
 #[expect(clippy::unwrap_used, reason = "without threads no test can go on")]
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 /// Where a server is reached.
 #[derive(Clone, Debug)]
@@ -21,6 +21,10 @@ pub(crate) struct Login {
 pub(crate) struct Connected(Client);
 
 impl Connected {
+    pub(super) fn new(client: Client) -> Self {
+        Self(client)
+    }
+
     pub(crate) fn run(&self, statements: &str) -> Fallible<()> {
         Ok(RUNTIME.block_on(self.0.batch_execute(statements)).map_err(told)?)
     }
@@ -31,7 +35,7 @@ impl Connected {
     }
 }
 
-fn told(error: tokio_postgres::Error) -> String {
+pub(super) fn told(error: tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 

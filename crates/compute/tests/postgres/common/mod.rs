@@ -2,6 +2,7 @@
 
 mod clients;
 mod elsewhere;
+mod port;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -19,8 +20,9 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 pub(crate) use self::{
-    clients::{Login, admin, connect, log_in, major, query},
+    clients::{Connected, Login, admin, connect, log_in, major, query},
     elsewhere::Elsewhere,
+    port::{knock, knock_until_heard, log_in_over, say},
 };
 
 pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
