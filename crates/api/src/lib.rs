@@ -57,7 +57,8 @@ use axum::{
 use offshoot_catalog::Catalog;
 use serde_json::Value;
 use session::ApiState;
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tower::{Layer, Service};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use address::{Address, Addresses};
@@ -91,7 +92,7 @@ pub fn router(catalog: Catalog, options: ApiOptions) -> Router {
     let app = Router::new()
         .route("/healthz", get(healthz))
         .merge(document::routes(&document::finish(document)))
-        .nest("/api/v2", api(calls, state))
+        .nest_service("/api/v2", api(calls, state))
         .fallback(request::route_not_found)
         .method_not_allowed_fallback(request::method_not_allowed);
     with_request_ids(app)
@@ -100,7 +101,7 @@ pub fn router(catalog: Catalog, options: ApiOptions) -> Router {
 /// Gives other routes what each request to those of [`router`] has: its id in the answer, its line in the log, and an answer where a handler
 /// panics.
 pub fn with_request_ids(app: Router) -> Router {
-    app.layer(middleware::from_fn(request::serve))
+    Router::new().fallback_service(middleware::from_fn(request::serve).layer(app))
 }
 
 /// The OpenAPI document of the calls below `/api/v2`, as the server gives it at `/api/v2/openapi.json`.
@@ -129,16 +130,20 @@ fn calls() -> OpenApiRouter<ApiState> {
         .merge(elsewhere::routes())
 }
 
-/// The calls behind what each request meets first: authentication, and the limits of its body.
-fn api(calls: Router<ApiState>, state: ApiState) -> Router {
-    calls
+/// The calls behind what each request meets first: authentication, and the limits of its body. It is around all routes and not around each:
+/// axum clones what is below a layer for each request, and all routes in one are cloned at once.
+fn api(
+    calls: Router<ApiState>,
+    state: ApiState,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync {
+    let calls = calls
         .fallback(request::route_not_found)
         .method_not_allowed_fallback(request::method_not_allowed)
-        .layer(middleware::from_fn_with_state(state.clone(), enter))
-        .with_state(state)
+        .with_state(state.clone());
+    middleware::from_fn_with_state(state, enter).layer(calls)
 }
 
-/// Lets a request through to its handler. It is one layer, because each clones all that is below it for each request.
+/// Lets a request through to its handler.
 async fn enter(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     let mut response = match session::authenticate(&state, &mut request).await {
         Ok(()) => match input::read_body(&state.options, request).await {
