@@ -49,7 +49,8 @@ async function show({ moved }) {
   const frame = shown?.frame && shown.project === params.project ? shown.frame : buildFrame(params.project);
   const here = (shown = { load: page, project: params.project, leave, frame });
   markCurrent();
-  const waiting = setTimeout(() => frame.main.replaceChildren(progress()), 250);
+  // Another page may have been chosen by then, and be there already.
+  const waiting = setTimeout(() => shown === here && frame.main.replaceChildren(progress()), 250);
   let view;
   try {
     view = page ? await (await page()).default({ params, query, signal: leave.signal }) : missing();

@@ -45,6 +45,23 @@ test("an operation that fails is told with its error, in the list and in the hea
   await close();
 });
 
+test("a page that is slow to load leaves alone the one that was chosen meanwhile", async () => {
+  const project = await shared.project("slow");
+  const { page, close } = await shared.open({ path: `${project.path}/operations` });
+  let slow;
+  await page.route("**/views/branches.js", (route) => (slow = route));
+  await page.clock.install();
+  const sections = page.getByRole("navigation", { name: "Project" });
+  await sections.getByRole("link", { name: "Branches" }).click();
+  await eventually(() => slow, "the page is asked for");
+  await sections.getByRole("link", { name: "Computes" }).click();
+  await page.getByRole("heading", { name: "Computes" }).waitFor();
+  await page.clock.runFor(1000);
+  assert.ok(await page.getByRole("heading", { name: "Computes" }).isVisible());
+  await slow.continue();
+  await close();
+});
+
 test("a server that is gone is told plainly, and the page goes on when it is back", async () => {
   const project = await shared.project("away");
   const { page, close, troubles } = await shared.open({ path: `${project.path}/operations` });
