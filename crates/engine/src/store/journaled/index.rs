@@ -30,7 +30,9 @@ pub(crate) trait Contents {
 
 /// An open index.
 pub(crate) trait Index: Base + Contents {
-    /// Writes, in their order, and notes the state that they lead to. Readers see all of it or nothing.
+    /// Writes, in their order, and notes the state that they lead to. Meanwhile readers, and after a crash whoever opens the index, may find some of
+    /// the writes without the others, and never the new state without all of them: the keys have their values from elsewhere until it is done, and the journal is
+    /// applied again.
     fn apply(&self, writes: &mut dyn Iterator<Item = &Write>, after: &Stamp) -> Result<(), StoreError>;
 
     /// Makes durable what was applied.

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
     files,
-    tree::{BareTree, DataFiles, SledTree, guarded},
+    tree::{BUFFER_BYTES, BareTree, DataFiles, SledTree, guarded},
 };
 use crate::store::{
     StoreError,
@@ -53,31 +53,38 @@ impl SledHome {
         }
     }
 
-    fn open_in(&self, path: &Path) -> Result<SledTree, StoreError> {
-        let db = self.open_sled(path)?;
-        Ok(SledTree::new(db, DataFiles::open(path)?))
+    /// Opens an index; none where sled has buffers of another size.
+    fn open_in(&self, path: &Path) -> Result<Option<SledTree>, StoreError> {
+        let config = self.config(path).segment_size(BUFFER_BYTES);
+        let Some(db) = self.open_sled(path, &config)? else { return Ok(None) };
+        Ok(Some(SledTree::new(db, DataFiles::open(path)?)))
     }
 
-    fn open_sled(&self, path: &Path) -> Result<Db, StoreError> {
+    fn config(&self, path: &Path) -> Config {
+        Config::new().path(path).cache_capacity(self.cache_bytes).flush_every_ms(None)
+    }
+
+    /// Opens sled; none where it was set up in another way.
+    fn open_sled(&self, path: &Path, config: &Config) -> Result<Option<Db>, StoreError> {
         files::create_private_dir(path)?;
         remove_unfinished_snapshots(path)?;
         // A process that was killed may have left something that is not durable. Sled, and the readers, will build on it.
         files::sync_contents(&path.join("blobs"))?;
         files::sync_contents(path)?;
-        let config = Config::new().path(path).cache_capacity(self.cache_bytes).flush_every_ms(None);
         let is_busy = |error: &::sled::Error| error.to_string().contains("could not acquire lock");
-        let db = guarded("opening", || {
+        let opened = guarded("opening", || {
             for _ in 1..ATTEMPTS {
                 match config.open() {
                     Err(error) if is_busy(&error) => thread::sleep(PAUSE),
-                    opened => return opened,
+                    Err(::sled::Error::Unsupported(_)) => return Ok(None),
+                    opened => return opened.map(Some),
                 }
             }
-            config.open()
+            config.open().map(Some)
         })?;
-        *self.open.lock() = Some(db.clone());
+        self.open.lock().clone_from(&opened);
         files::make_files_private(path)?;
-        Ok(db)
+        Ok(opened)
     }
 
     /// Whether there is an index, when nobody has one open.
@@ -107,19 +114,20 @@ impl IndexHome for SledHome {
         if !self.is_there()? {
             return Ok(None);
         }
-        let tree = self.open_in(&self.current)?;
-        if tree.is_bare()? {
-            tracing::info!("the index has the layout of an older release");
-            return Ok(None);
+        match self.open_in(&self.current)? {
+            Some(tree) if !tree.is_bare()? => Ok(Some(tree)),
+            _ => {
+                tracing::info!("the index has the layout of another release");
+                Ok(None)
+            }
         }
-        Ok(Some(tree))
     }
 
     fn open_bare(&self) -> Result<Option<BareTree>, StoreError> {
         if !self.is_there()? {
             return Ok(None);
         }
-        Ok(Some(BareTree(self.open_sled(&self.current)?)))
+        Ok(self.open_sled(&self.current, &self.config(&self.current))?.map(BareTree))
     }
 
     fn rebuild(&self, fill: Fill<'_, SledTree>) -> Result<SledTree, StoreError> {
@@ -128,14 +136,16 @@ impl IndexHome for SledHome {
             tracing::warn!(%error, "the index that is to be replaced did not close cleanly");
         }
         files::remove_dir(&self.new)?;
-        let index = self.open_in(&self.new)?;
+        let missing =
+            || StoreError::Corrupt { what: "bug: sled does not open an index that it has just made".to_owned() };
+        let index = self.open_in(&self.new)?.ok_or_else(missing)?;
         fill(&index)?;
         crate::store::journaled::Index::sync(&index)?;
         drop(index);
         self.release()?;
         files::sync_contents(&self.new)?;
         self.put_in_place()?;
-        self.open_in(&self.current)
+        self.open_in(&self.current)?.ok_or_else(missing)
     }
 
     fn release(&self) -> Result<(), StoreError> {

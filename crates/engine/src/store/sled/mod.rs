@@ -4,6 +4,7 @@
 //! rolls back or loses entries in silence. As an index it need not be trusted: whatever it loses is found and made anew.
 
 mod block;
+mod blocks;
 mod files;
 mod home;
 mod tree;

@@ -10,12 +10,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ::sled::{Batch, Db, IVec};
+use ::sled::{Batch, Db};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{
     block::{self, Change},
+    blocks::{Blocks, FIRST_KEY, InBlocks, block_of, change_some, entries_in, lower},
     files::{files_of, sync_dir},
 };
 use crate::store::{
@@ -28,24 +29,52 @@ use crate::store::{
 pub(super) const STAMP_KEY: &[u8] = &[0, 1];
 /// Where the stamp is kept by releases that gave each entry a key of its own.
 pub(super) const BARE_STAMP_KEY: &[u8] = &[0];
-/// The smallest key that users of the store can have.
-const FIRST_KEY: &[u8] = &[1];
+
+/// How large the buffers are in which sled writes its log. With its default of 512 KiB, those that [may be on their way](SledTree) are so few that waiting for
+/// them makes commits slower.
+pub(super) const BUFFER_BYTES: usize = 4 << 20;
+/// How many blocks may be on their way to the file. For a changed block sled writes a page of 16 blocks at most: these are four buffers, and with one that is
+/// begun and what stays free at their ends six.
+const MAX_UNWRITTEN_BLOCKS: usize = 4 * BUFFER_BYTES / (16 * (4 << 10));
 
 /// The index: sled's tree with the entries in [blocks](block), and its files, which have to be made durable here.
 ///
 /// A block's key in sled is its *fence*: not greater than its first entry's key, and greater than all of the blocks before. Blocks are never joined, so that a
 /// reader on the way from one to the next finds every entry that is there all the time.
+///
+/// # Never much at once
+///
+/// Sled writes its log buffer by buffer, by a pool of seven threads that a whole process shares. Each takes a lock of the tree after a write. Whoever
+/// fills the buffers takes that lock too, and where the file is to grow right after it was to be shortened, waits with it for the pool to shorten the
+/// file. If all seven wait for the lock then, nobody is left who could (sled 0.34.7, `bump_tip` and `sa_stabilize`). So no more than six buffers may be on
+/// their way: blocks are written [some](change_some) at a time, and awaited before they are [too many](MAX_UNWRITTEN_BLOCKS).
 pub(super) struct SledTree {
     db: Db,
     files: Mutex<DataFiles>,
+    /// How many blocks were handed to sled since its buffers were last awaited.
+    unwritten: Mutex<usize>,
 }
-
-/// What becomes of an attempt to read blocks.
-type InBlocks<T> = Result<Result<T, block::Damaged>, ::sled::Error>;
 
 impl SledTree {
     pub(super) fn new(db: Db, files: DataFiles) -> Self {
-        Self { db, files: Mutex::new(files) }
+        Self { db, files: Mutex::new(files), unwritten: Mutex::new(0) }
+    }
+
+    /// Writes a batch that changes this many blocks.
+    fn write(&self, batch: Batch, blocks: usize) -> Result<(), ::sled::Error> {
+        let mut unwritten = self.unwritten.lock();
+        if *unwritten + blocks > MAX_UNWRITTEN_BLOCKS {
+            self.flush(&mut unwritten)?;
+        }
+        *unwritten += blocks;
+        self.db.apply_batch(batch)
+    }
+
+    /// Waits until sled's buffers are written.
+    fn flush(&self, unwritten: &mut usize) -> Result<(), ::sled::Error> {
+        self.db.flush()?;
+        *unwritten = 0;
+        Ok(())
     }
 
     /// Whether it was written by a release that gave each entry a key of its own.
@@ -62,18 +91,27 @@ impl Index for SledTree {
         changes.reverse();
         changes.sort_by_key(|(key, _)| *key);
         changes.dedup_by_key(|(key, _)| *key);
+        let mut rest = &changes[..];
         in_blocks("writing commits", || {
-            let mut batch = Batch::default();
-            if let Err(damaged) = change(&self.db, &changes, &mut batch)? {
-                return Ok(Err(damaged));
+            loop {
+                let mut batch = Batch::default();
+                let blocks = match change_some(&self.db, &mut rest, &mut batch)? {
+                    Ok(blocks) => blocks,
+                    Err(damaged) => return Ok(Err(damaged)),
+                };
+                if rest.is_empty() {
+                    batch.insert(STAMP_KEY, after.encode().to_vec());
+                }
+                self.write(batch, blocks)?;
+                if rest.is_empty() {
+                    return Ok(Ok(()));
+                }
             }
-            batch.insert(STAMP_KEY, after.encode().to_vec());
-            self.db.apply_batch(batch).map(Ok)
         })
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        guarded("flushing", || self.db.flush())?;
+        guarded("flushing", || self.flush(&mut self.unwritten.lock()))?;
         self.files.lock().sync()
     }
 }
@@ -149,120 +187,6 @@ impl Base for SledTree {
         })?;
         Ok(page)
     }
-}
-
-/// The block in which this key is or would be, and its fence.
-fn block_of(db: &Db, key: &[u8]) -> Result<Option<(IVec, IVec)>, ::sled::Error> {
-    db.range(FIRST_KEY..=key).next_back().transpose()
-}
-
-/// The blocks that may have entries of a range, in the order of a direction. Most ranges are in one block, so the first costs one look into sled.
-struct Blocks<'a> {
-    db: &'a Db,
-    range: &'a KeyRange,
-    direction: Direction,
-    rest: Option<::sled::Iter>,
-}
-
-impl<'a> Blocks<'a> {
-    fn new(db: &'a Db, range: &'a KeyRange, direction: Direction) -> Self {
-        Self { db, range, direction, rest: None }
-    }
-
-    /// The next block, and its fence.
-    fn next(&mut self) -> Result<Option<(IVec, IVec)>, ::sled::Error> {
-        let end = || self.range.end.as_ref().map(|end| IVec::from(&end[..]));
-        match (&mut self.rest, self.direction) {
-            (Some(rest), Direction::Ascending) => rest.next().transpose(),
-            (Some(rest), Direction::Descending) => rest.next_back().transpose(),
-            (None, Direction::Ascending) => {
-                let first = match lower(self.range) {
-                    Some(start) => block_of(self.db, start)?,
-                    None => None,
-                };
-                let after = match &first {
-                    Some((fence, _)) => Bound::Excluded(fence.clone()),
-                    None => Bound::Included(IVec::from(FIRST_KEY)),
-                };
-                let mut rest = self.db.range((after, end()));
-                let first = first.map_or_else(|| rest.next().transpose(), |first| Ok(Some(first)));
-                self.rest = Some(rest);
-                first
-            }
-            (None, Direction::Descending) => {
-                let mut rest = self.db.range((Bound::Included(IVec::from(FIRST_KEY)), end()));
-                let first = rest.next_back().transpose();
-                self.rest = Some(rest);
-                first
-            }
-        }
-    }
-}
-
-/// Where a range starts, if entries can be before that.
-fn lower(range: &KeyRange) -> Option<&[u8]> {
-    match &range.start {
-        Bound::Included(start) | Bound::Excluded(start) if &start[..] >= FIRST_KEY => Some(start),
-        _ => None,
-    }
-}
-
-/// Adds to a batch what becomes of the blocks by changes, which come in the order of their keys, each key once.
-pub(super) fn change(db: &Db, mut changes: &[Change<'_>], batch: &mut Batch) -> InBlocks<()> {
-    while let Some((first, _)) = changes.first() {
-        let (fence, old) = match block_of(db, first)? {
-            Some((fence, block)) => (fence.to_vec(), block),
-            None => (FIRST_KEY.to_vec(), IVec::default()),
-        };
-        let next = db.range::<&[u8], _>((Bound::Excluded(*first), Bound::Unbounded)).next().transpose()?;
-        let until_next = changes.partition_point(|(key, _)| next.as_ref().is_none_or(|(next, _)| *key < &next[..]));
-        let (here, later) = changes.split_at(until_next);
-        let blocks = match block::changed(&old, here) {
-            Ok(blocks) => blocks,
-            Err(damaged) => return Ok(Err(damaged)),
-        };
-        if blocks.is_empty() {
-            batch.remove(&fence[..]);
-        }
-        // The first one keeps the fence, so that no other block gets its keys.
-        for (place, (first, block)) in blocks.into_iter().enumerate() {
-            batch.insert(if place == 0 { fence.clone() } else { first }, block);
-        }
-        changes = later;
-    }
-    Ok(Ok(()))
-}
-
-/// The first `limit` entries of a block that lie in a range, in the order of `direction`, of which only these are copied; and whether the block
-/// has entries behind the range.
-fn entries_in(
-    block: &[u8],
-    range: &KeyRange,
-    direction: Direction,
-    limit: usize,
-) -> Result<(Vec<(Bytes, Bytes)>, bool), block::Damaged> {
-    let mut before = 0;
-    if direction == Direction::Descending {
-        let mut inside = 0_usize;
-        block::each(block, |key, _| inside += usize::from(range.contains(key)))?;
-        before = inside.saturating_sub(limit);
-    }
-    let (mut entries, mut ends_here) = (Vec::new(), false);
-    block::each(block, |key, value| {
-        ends_here |= range.ends_before(key);
-        if entries.len() == limit || !range.contains(key) {
-            return;
-        }
-        if before > 0 {
-            before -= 1;
-        } else {
-            entries.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
-        }
-    })?;
-    if direction == Direction::Descending {
-        entries.reverse();
-    }
-    Ok((entries, ends_here))
 }
 
 /// What a release without a journal wrote: sled's tree with each entry under its own key.

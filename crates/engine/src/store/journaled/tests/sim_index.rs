@@ -45,7 +45,7 @@ pub(super) enum Loss {
     Stale,
     /// All that was applied.
     Current,
-    /// Each entry is as it was at the last checkpoint, or as it was last.
+    /// Each entry, and the stamp, is as it was at the last checkpoint, or as it was last.
     Torn,
 }
 
@@ -86,6 +86,9 @@ impl SimHome {
 fn torn(mut current: Content, synced: Option<&Content>, random: &mut SmallRng) -> Content {
     let empty = Content::default();
     let synced = synced.unwrap_or(&empty);
+    if random.random_bool(0.5) {
+        current.stamp = synced.stamp;
+    }
     let keys: Vec<Bytes> = current.entries.keys().chain(synced.entries.keys()).cloned().collect();
     for key in keys {
         if random.random_bool(0.5) {

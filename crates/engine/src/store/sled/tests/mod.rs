@@ -14,7 +14,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::{
-    tree::{self, STAMP_KEY},
+    tree::{BUFFER_BYTES, STAMP_KEY},
     *,
 };
 use crate::{
@@ -47,7 +47,14 @@ fn copy_dir(from: &Path, to: &Path) {
 
 /// Does something to sled's tree in the directory of a store that is closed.
 fn change_sled<T>(directory: &Path, change: impl FnOnce(&::sled::Db) -> T) -> T {
-    let config = ::sled::Config::new().path(directory.join("sled")).flush_every_ms(None);
+    let directory = directory.join("sled");
+    let mut config = ::sled::Config::new().path(&directory).flush_every_ms(None);
+    // Older releases left it at sled's default.
+    if let Ok(set_up) = fs::read(directory.join("conf"))
+        && String::from_utf8_lossy(&set_up).contains(&format!("segment_size: {BUFFER_BYTES}\n"))
+    {
+        config = config.segment_size(BUFFER_BYTES);
+    }
     let db = loop {
         match config.open() {
             // Sled's own threads may hold its files a little longer than the last handle exists.
@@ -64,7 +71,7 @@ fn change_sled<T>(directory: &Path, change: impl FnOnce(&::sled::Db) -> T) -> T 
 fn change_entry(directory: &Path, key: &[u8], value: Option<&[u8]>) {
     change_sled(directory, |db| {
         let mut batch = ::sled::Batch::default();
-        tree::change(db, &[(key, value)], &mut batch).unwrap().unwrap();
+        blocks::change_some(db, &mut &[(key, value)][..], &mut batch).unwrap().unwrap();
         db.apply_batch(batch).unwrap();
     });
 }

@@ -317,6 +317,27 @@ fn an_index_with_a_key_for_each_entry_is_made_anew() {
 }
 
 #[test]
+fn an_index_with_buffers_of_another_size_is_made_anew() {
+    for end in [End::Clean, End::Quiet] {
+        let mut copied = Prototype::new(end, false, 16).copy();
+        let path = copied.path().to_path_buf();
+        let blocks = change_sled(&path, |db| db.iter().collect::<Result<Vec<_>, _>>().unwrap());
+        fs::remove_dir_all(path.join("sled")).unwrap();
+        fs::create_dir(path.join("sled")).unwrap();
+        change_sled(&path, |db| {
+            for (fence, block) in &blocks {
+                db.insert(fence, block).unwrap();
+            }
+        });
+        let set_up = |directory: &str| fs::read(path.join(directory).join("conf")).unwrap();
+        let older = set_up("sled");
+        copied.check();
+        assert_ne!(set_up("sled"), older);
+        assert_eq!(set_up("sled.replaced"), older, "the old one is kept");
+    }
+}
+
+#[test]
 fn a_takeover_of_damaged_entries_is_refused() {
     let old = OldDirectory::new();
     let (key, value) = old.entries.iter().nth(7).unwrap();
