@@ -130,10 +130,8 @@ impl Catalog {
         id: &BranchId,
     ) -> Result<Option<PutAway>> {
         let Some(mut deleted) = find(tx, project.namespace(), id)? else { return Ok(None) };
-        let (at, until) = (deleted.deletion.at, deleted.deletion.until);
-        for due in [at, until] {
-            system::BRANCH_DELETIONS.delete(tx, NamespaceId::SYSTEM, &timed(due, id.as_str()))?;
-        }
+        dequeue(tx, id, &deleted.deletion)?;
+        let at = deleted.deletion.at;
         deleted.deletion.until = at;
         project::DELETED_BRANCHES.put(tx, project.namespace(), id.as_str().as_bytes(), &deleted)?;
         enqueue(tx, &project.id, id, at)?;
@@ -250,6 +248,14 @@ fn put_away(
 fn enqueue(tx: &mut Transaction<'_>, project: &ProjectId, branch: &BranchId, due: Time) -> Result<()> {
     let entry = BranchExpiryRecord { project: project.clone(), branch: branch.clone() };
     system::BRANCH_DELETIONS.put(tx, NamespaceId::SYSTEM, &timed(due, branch.as_str()), &entry)
+}
+
+/// Takes a deleted branch out of the queue, whatever is due about it next.
+pub(super) fn dequeue(tx: &mut Transaction<'_>, branch: &BranchId, deletion: &DeletionRecord) -> Result<()> {
+    for due in [deletion.at, deletion.until] {
+        system::BRANCH_DELETIONS.delete(tx, NamespaceId::SYSTEM, &timed(due, branch.as_str()))?;
+    }
+    Ok(())
 }
 
 /// Removes a deleted branch with its endpoints and what it holds.

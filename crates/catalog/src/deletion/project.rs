@@ -201,7 +201,7 @@ fn put_away(tx: &mut Transaction<'_>, project: FoundProject, keeping: Keeping) -
     let deleted = DeletedProjectRecord { project: Whole(record), deletion: deletion.clone() };
     system::DELETED_PROJECTS.put(tx, NamespaceId::SYSTEM, key, &deleted)?;
     system::ACCOUNT_DELETED_PROJECTS.put(tx, NamespaceId::SYSTEM, &place, &entry)?;
-    system::PROJECT_DELETIONS.put(tx, NamespaceId::SYSTEM, &timed(deletion.at, id.as_str()), &entry)?;
+    enqueue(tx, &id, deletion.at)?;
     let (at, is_kept) = (deletion.at, keeping == Keeping::Recoverable);
     let deletion = is_kept.then(|| deletion.into());
     Ok((Project { deletion, ..Project::from(project) }, at))
@@ -215,14 +215,13 @@ fn give_up(
 ) -> Result<(Project, Time)> {
     let Some(before) = deletion else { return put_away(tx, project, Keeping::Nothing) };
     let (id, at) = (project.id.clone(), before.at);
-    let entry = ProjectIdRecord { project: id.clone() };
     for due in [at, before.until] {
         system::PROJECT_DELETIONS.delete(tx, NamespaceId::SYSTEM, &timed(due, id.as_str()))?;
     }
     let deletion = DeletionRecord { until: at, ..before };
     let deleted = DeletedProjectRecord { project: Whole(project.record.clone()), deletion };
     system::DELETED_PROJECTS.put(tx, NamespaceId::SYSTEM, id.as_str().as_bytes(), &deleted)?;
-    system::PROJECT_DELETIONS.put(tx, NamespaceId::SYSTEM, &timed(at, id.as_str()), &entry)?;
+    enqueue(tx, &id, at)?;
     Ok((project.into(), at))
 }
 
@@ -233,6 +232,11 @@ fn move_on(tx: &mut Transaction<'_>, id: &ProjectId, due: Time, deletion: &Delet
         return Ok(());
     }
     system::PROJECT_DELETIONS.delete(tx, NamespaceId::SYSTEM, &key)?;
-    let entry = ProjectIdRecord { project: id.clone() };
-    system::PROJECT_DELETIONS.put(tx, NamespaceId::SYSTEM, &timed(deletion.until, id.as_str()), &entry)
+    enqueue(tx, id, deletion.until)
+}
+
+/// Has a project that was deleted or recovered looked at when something is due about it.
+pub(super) fn enqueue(tx: &mut Transaction<'_>, project: &ProjectId, due: Time) -> Result<()> {
+    let entry = ProjectIdRecord { project: project.clone() };
+    system::PROJECT_DELETIONS.put(tx, NamespaceId::SYSTEM, &timed(due, project.as_str()), &entry)
 }

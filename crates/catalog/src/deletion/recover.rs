@@ -2,7 +2,7 @@
 
 use offshoot_engine::{NamespaceId, Transaction};
 
-use super::{DeletionMethod, branch::find};
+use super::{DeletionMethod, branch::find, project::enqueue};
 use crate::{
     branch::{self, Branch, BranchState},
     catalog::{Caller, Catalog, FoundProject, now},
@@ -140,7 +140,7 @@ impl Catalog {
             system::DELETED_PROJECTS.delete(tx, NamespaceId::SYSTEM, key)?;
             system::ACCOUNT_DELETED_PROJECTS.delete(tx, NamespaceId::SYSTEM, &place)?;
             system::PROJECT_DELETIONS.delete(tx, NamespaceId::SYSTEM, &timed(deletion.until, id.as_str()))?;
-            system::PROJECT_DELETIONS.put(tx, NamespaceId::SYSTEM, &timed(now(tx), id.as_str()), &entry)?;
+            enqueue(tx, id, now(tx))?;
             Ok(now(tx))
         })?;
         self.project_settle(id, due)?;

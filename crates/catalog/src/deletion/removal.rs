@@ -2,7 +2,7 @@
 
 use offshoot_engine::{Direction, NamespaceId};
 
-use super::{OPERATIONS, PAGE, project::next_of};
+use super::{OPERATIONS, PAGE, branch::dequeue, project::next_of};
 use crate::{
     branch,
     catalog::{Catalog, FoundProject},
@@ -48,10 +48,7 @@ impl Catalog {
         self.in_pages(|tx, range| {
             let page = project::DELETED_BRANCHES.list(tx, namespace, range, Direction::Ascending, PAGE)?;
             for (key, deleted) in &page {
-                let id = branch::id_in(key)?;
-                for due in [deleted.deletion.at, deleted.deletion.until] {
-                    system::BRANCH_DELETIONS.delete(tx, NamespaceId::SYSTEM, &timed(due, id.as_str()))?;
-                }
+                dequeue(tx, &branch::id_in(key)?, &deleted.deletion)?;
             }
             Ok(next_of(&page))
         })?;
