@@ -88,7 +88,7 @@ impl Default for ApiOptions {
 /// Every refusal has the body `{"request_id", "code", "message"}`.
 pub fn router(catalog: Catalog, options: ApiOptions) -> Router {
     let (calls, document) = calls().split_for_parts();
-    let state = ApiState { catalog, options: Arc::new(options), role_lists: Arc::default() };
+    let state = ApiState { catalog, options: Arc::new(options), kept_answers: Arc::default() };
     let app = Router::new()
         .route("/healthz", get(healthz))
         .merge(document::routes(&document::finish(document)))

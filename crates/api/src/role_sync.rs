@@ -7,7 +7,7 @@ use crate::{
     operations::{self, OperationBody},
     session::{ApiState, Session},
 };
-use axum::{Json, response::Response, routing};
+use axum::{Json, extract::State, response::Response, routing};
 use offshoot_catalog::{self as catalog, BranchId, Caller, Catalog, Left, Operation, ProjectId, RoleName, ServerTaken};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -134,10 +134,11 @@ fn named_sync() -> Result<RoleName, ApiError> {
 }
 
 async fn show_role_named_sync(
+    state: State<ApiState>,
     session: Session,
     PathParams((project, branch)): PathParams<(ProjectId, BranchId)>,
 ) -> Result<Response, ApiError> {
-    crate::roles::show(session, (project, branch, named_sync()?)).await
+    crate::roles::show(state, session, (project, branch, named_sync()?)).await
 }
 
 async fn delete_role_named_sync(

@@ -1,8 +1,8 @@
 //! Roles: `…/branches/{branch_id}/roles`.
 
-mod lists;
+mod kept;
 
-pub(crate) use self::lists::RoleLists;
+pub(crate) use self::kept::KeptAnswers;
 use crate::{
     error::ApiError,
     input::{JsonBody, PathParams, QueryParams, page_limit},
@@ -194,7 +194,7 @@ async fn role_list(
     let search = RoleSearch { text: params.search, after: params.cursor };
     let list = move |catalog: &Catalog, caller: &Caller| {
         if limit.is_none() && search == RoleSearch::default() {
-            return state.role_lists.show(catalog.roles_at_head(caller, &project, &branch)?);
+            return state.kept_answers.list(catalog.roles_at_head(caller, &project, &branch)?);
         }
         let page = catalog.role_search(caller, &project, &branch, &search, limit.unwrap_or(usize::MAX))?;
         let pagination = limit.map(|_| RolePagination { next: page.next, total: page.found });
@@ -204,8 +204,12 @@ async fn role_list(
 }
 
 /// What [`role_get`] answers.
-pub(crate) async fn show(session: Session, path: (ProjectId, BranchId, RoleName)) -> Result<Response, ApiError> {
-    role_get(session, PathParams(path)).await.map(IntoResponse::into_response)
+pub(crate) async fn show(
+    state: State<ApiState>,
+    session: Session,
+    path: (ProjectId, BranchId, RoleName),
+) -> Result<Response, ApiError> {
+    role_get(state, session, PathParams(path)).await.map(IntoResponse::into_response)
 }
 
 /// What [`role_delete`] answers.
@@ -242,9 +246,15 @@ async fn role_create(
     tag = "Roles",
     responses((status = 200, body = RoleOnlyBody))
 )]
-async fn role_get(session: Session, PathParams((project, branch, name)): RolePath) -> Result<Written, ApiError> {
-    let body = |role: Role| RoleOnlyBody { role: role.into() };
-    session.show(move |catalog, caller| catalog.role_get(caller, &project, &branch, &name), body).await
+async fn role_get(
+    State(state): State<ApiState>,
+    session: Session,
+    PathParams((project, branch, name)): RolePath,
+) -> Result<Written, ApiError> {
+    let one = move |catalog: &Catalog, caller: &Caller| {
+        state.kept_answers.one(catalog.roles_at_head(caller, &project, &branch)?, &name)
+    };
+    session.show_written(one).await
 }
 
 /// Deletes a role.

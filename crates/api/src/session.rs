@@ -1,6 +1,6 @@
 //! Who is asking: authentication, and the one way in which a handler calls the catalog.
 
-use crate::{ApiOptions, error::ApiError, request::RequestId, roles::RoleLists};
+use crate::{ApiOptions, error::ApiError, request::RequestId, roles::KeptAnswers};
 use axum::{
     body::Bytes,
     extract::{ConnectInfo, FromRequestParts, Request},
@@ -17,7 +17,7 @@ use tracing::Span;
 pub(crate) struct ApiState {
     pub(crate) catalog: Catalog,
     pub(crate) options: Arc<ApiOptions>,
-    pub(crate) role_lists: Arc<RoleLists>,
+    pub(crate) kept_answers: Arc<KeptAnswers>,
 }
 
 /// Lets a request pass only with a valid API key; nothing of it has been looked at before.

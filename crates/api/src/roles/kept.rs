@@ -1,47 +1,65 @@
-//! Lists of roles that were written for somebody, for the next who asks for the same.
+//! Answers about roles that were written for somebody, for the next who asks for the same.
 
-use super::{RolesBody, bodies};
+use super::{RoleOnlyBody, RolesBody, bodies};
 use crate::session::Written;
-use offshoot_catalog::{Error, RolesAtHead, RolesVersion};
+use offshoot_catalog::{Error, RoleName, RolesAtHead, RolesVersion};
 use quick_cache::{Weighter, sync::Cache};
+use serde::Serialize;
 
 /// How much of them is kept, in bytes.
 const CAPACITY: u64 = 16 << 20;
 /// About how long one is.
-const TYPICAL_BYTES: u64 = 4 << 10;
+const TYPICAL_BYTES: u64 = 1 << 10;
 
-/// Whole lists, by the version of the roles. A version never changes, so a list that is found is never stale; who may see it was
-/// found out before, on the way to the version.
-pub(crate) struct RoleLists(Cache<RolesVersion, Written, Length>);
+/// A role, or the list of all, at a version of a branch's roles.
+type Asked = (RolesVersion, Option<RoleName>);
+
+/// Answers by version. A version never changes, so an answer that is found is never stale; who may see it was found out before, on the way to the
+/// version.
+pub(crate) struct KeptAnswers(Cache<Asked, Written, Length>);
 
 #[derive(Clone)]
 struct Length;
 
-impl Weighter<RolesVersion, Written> for Length {
-    fn weight(&self, _: &RolesVersion, list: &Written) -> u64 {
-        // What a list costs besides its text, so that many short ones are not for free.
-        256 + list.len() as u64
+impl Weighter<Asked, Written> for Length {
+    fn weight(&self, _: &Asked, answer: &Written) -> u64 {
+        // What an answer costs besides its text, so that many short ones are not for free.
+        256 + answer.len() as u64
     }
 }
 
-impl Default for RoleLists {
-    fn default() -> RoleLists {
+impl Default for KeptAnswers {
+    fn default() -> KeptAnswers {
         let items = usize::try_from(CAPACITY / TYPICAL_BYTES).unwrap_or_default();
-        RoleLists(Cache::with_weighter(items, CAPACITY, Length))
+        KeptAnswers(Cache::with_weighter(items, CAPACITY, Length))
     }
 }
 
-impl RoleLists {
+impl KeptAnswers {
     /// The list of all `roles`.
-    pub(super) fn show(&self, roles: RolesAtHead<'_>) -> Result<serde_json::Result<Written>, Error> {
-        if let Some(list) = self.0.get(roles.version()) {
-            return Ok(Ok(list));
+    pub(super) fn list(&self, roles: RolesAtHead<'_>) -> Result<serde_json::Result<Written>, Error> {
+        let asked = (roles.version().clone(), None);
+        self.answer(asked, || Ok(RolesBody { roles: bodies(roles.list()?), pagination: None }))
+    }
+
+    /// One of `roles`.
+    pub(super) fn one(&self, roles: RolesAtHead<'_>, name: &RoleName) -> Result<serde_json::Result<Written>, Error> {
+        let asked = (roles.version().clone(), Some(name.clone()));
+        self.answer(asked, || Ok(RoleOnlyBody { role: roles.get(name)?.into() }))
+    }
+
+    fn answer<B: Serialize>(
+        &self,
+        asked: Asked,
+        body: impl FnOnce() -> Result<B, Error>,
+    ) -> Result<serde_json::Result<Written>, Error> {
+        if let Some(answer) = self.0.get(&asked) {
+            return Ok(Ok(answer));
         }
-        let version = roles.version().clone();
-        let list = Written::new(&RolesBody { roles: bodies(roles.list()?), pagination: None });
-        if let Ok(list) = &list {
-            self.0.insert(version, list.clone());
+        let answer = Written::new(&body()?);
+        if let Ok(answer) = &answer {
+            self.0.insert(asked, answer.clone());
         }
-        Ok(list)
+        Ok(answer)
     }
 }

@@ -87,7 +87,7 @@ async fn a_list_of_branches_that_cannot_be_read_is_refused() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_list_of_roles_that_was_asked_for_before_is_never_stale_nor_anybody_elses() -> TestResult {
+async fn roles_that_were_asked_for_before_are_never_stale_nor_anybody_elses() -> TestResult {
     const OTHER: &str = "osk_the_key_of_another_account_0000000000000";
     let app = App::new()?;
     app.add_account("erin", OTHER)?;
@@ -99,6 +99,14 @@ async fn a_list_of_roles_that_was_asked_for_before_is_never_stale_nor_anybody_el
     for _ in 0..2 {
         assert_eq!(names().await?, ["casey", "web_access", "sally"]);
     }
+    let sally = format!("{roles}/sally");
+    for _ in 0..2 {
+        assert_eq!(app.get(&sally).await?["role"]["authentication_method"], "password");
+    }
+    app.ok("DELETE", &sally, Value::Null).await?;
+    app.refused((404, "ROLE_NOT_FOUND"), "GET", &sally, Value::Null).await?;
+    app.ok("POST", &roles, json!({ "role": { "name": "sally", "no_login": true } })).await?;
+    assert_eq!(app.get(&sally).await?["role"]["authentication_method"], "no_login");
 
     // A child, and a backup, have the very version that the branch had, as their own.
     let (child, child_path) = app.branch(&project, json!({ "name": "dev" })).await?;
@@ -114,15 +122,23 @@ async fn a_list_of_roles_that_was_asked_for_before_is_never_stale_nor_anybody_el
         let listed = app.get(&format!("{path}/roles")).await?;
         assert_eq!(each(&listed["roles"], "name"), ["casey", "web_access", "sally"]);
         assert_eq!(each(&listed["roles"], "branch_id"), [branch; 3]);
+        assert_eq!(app.get(&format!("{path}/roles/sally")).await?["role"]["branch_id"], branch);
     }
+    app.refused((404, "ROLE_NOT_FOUND"), "GET", &sally, Value::Null).await?;
+    let casey = format!("{roles}/casey");
+    app.get(&casey).await?;
 
     let key = app.ok("POST", "/api_keys", json!({ "key_name": "ci" })).await?;
     let listed = app.send_as(Some(text(&key["key"])), "GET", &roles, "").await?;
     assert_eq!(listed.status, 200);
     app.ok("DELETE", &format!("/api_keys/{}", key["id"]), Value::Null).await?;
-    assert_eq!(app.send_as(Some(text(&key["key"])), "GET", &roles, "").await?.status, 401);
-    assert_eq!(app.send_as(Some(OTHER), "GET", &roles, "").await?.status, 404);
+    for path in [&roles, &casey] {
+        assert_eq!(app.send_as(Some(text(&key["key"])), "GET", path, "").await?.status, 401);
+        assert_eq!(app.send_as(Some(OTHER), "GET", path, "").await?.status, 404);
+    }
     app.ok("DELETE", &project, Value::Null).await?;
-    assert_eq!(app.send("GET", &roles, "").await?.status, 404);
+    for path in [&roles, &casey] {
+        assert_eq!(app.send("GET", path, "").await?.status, 404);
+    }
     Ok(())
 }

@@ -32,7 +32,7 @@ pub struct RolePage {
     pub next: Option<String>,
 }
 
-/// A version of a branch's roles. Where two are the same, so are the lists of the roles.
+/// A version of a branch's roles. Where two are the same, so is each role, and the list of all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RolesVersion {
     /// Part of each role; a restored branch hands what it had on to another one.
@@ -52,6 +52,16 @@ impl RolesAtHead<'_> {
     /// Which version they are.
     pub fn version(&self) -> &RolesVersion {
         &self.version
+    }
+
+    /// Reads one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RoleNotFound`].
+    pub fn get(mut self, name: &RoleName) -> Result<Role> {
+        let record = require(&mut self.source, &self.branch, name)?;
+        Ok(Role::from_record(&self.branch.id, name.clone(), record))
     }
 
     /// Reads them, in order of creation.
@@ -100,7 +110,7 @@ impl Catalog {
         self.roles_at_head(caller, project, branch)?.list()
     }
 
-    /// The roles of a branch, for those who keep lists of them and read only what they have not.
+    /// The roles of a branch, for those who keep what they have read of a version.
     ///
     /// # Errors
     ///
