@@ -19,12 +19,14 @@ mod segments;
 
 use std::{io, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     Sizes, expected,
     index::{Contents, Index, IndexHome},
     journal::Journal,
     notes::{self, Fingerprint, Found, Note, NoteFile},
-    scan::{self, Scan},
+    scan::{self, Scan, ScannedFrame},
     snapshots::{self, FileWriter},
     space::{self, Space},
     stamp::Stamp,
@@ -48,7 +50,7 @@ pub(crate) const COMMITS: &str = "COMMITS";
 /// The newest state that the index has durably.
 pub(crate) const CHECKPOINT: &str = "CHECKPOINT";
 
-/// How many bytes of entries go to a new index at once.
+/// How many bytes of entries or commits go to an index at once.
 const LOAD_BYTES: usize = 1 << 20;
 
 /// The parts of an open store.
@@ -361,7 +363,7 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
     }
 
     fn apply_frames(&self, index: &H::Index, after: Sequence) -> Result<(), StoreError> {
-        scan::replay(self.disk, &self.scan.frames, after, |writes, stamp| index.apply(&mut writes.iter(), stamp))
+        apply_frames(self.disk, &self.scan.frames, after, index)
     }
 
     /// A new index, from the snapshot and the journal, and its state.
@@ -399,11 +401,11 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         let index = self.open_index()?;
         let verified = || {
             let Some(held) = self.stamp_of(&index) else { return Ok(None) };
-            let has_all = self.leads(held.sequence).is_some_and(|newest| newest >= acknowledged);
-            if !has_all || index.digest()? != held.digest {
+            if self.leads(held.sequence).is_none_or(|newest| newest < acknowledged) {
                 return Ok::<_, StoreError>(None);
             }
-            let Some(end) = self.scan.end().filter(|end| end.sequence > held.sequence) else { return Ok(Some(held)) };
+            // It may have a part of what comes after its stamp. All of that makes it whole, or nothing does.
+            let end = self.scan.end().filter(|end| end.sequence > held.sequence).unwrap_or(held);
             self.apply_frames(&index, held.sequence)?;
             Ok((index.digest()? == end.digest).then_some(end))
         };
@@ -452,6 +454,27 @@ impl<'a, H: IndexHome> Recovery<'a, H> {
         let what = format!("{}; and the index does not have everything that was acknowledged", reasons.join("; "));
         StoreError::Corrupt { what }
     }
+}
+
+/// Applies the frames with commits after `after` to an index, many at a time.
+fn apply_frames<I: Index>(
+    disk: &Arc<dyn Disk>,
+    frames: &[ScannedFrame],
+    after: Sequence,
+    index: &I,
+) -> Result<(), StoreError> {
+    let (mut gathered, mut bytes, mut state) = (Vec::new(), 0, None);
+    scan::replay(disk, frames, after, |writes, stamp| {
+        bytes += writes.iter().map(|write| write.key().len() + write.value().map_or(0, Bytes::len)).sum::<usize>();
+        gathered.extend_from_slice(writes);
+        state = Some(*stamp);
+        if bytes >= LOAD_BYTES {
+            index.apply(&mut gathered.iter(), stamp)?;
+            (gathered, bytes, state) = (Vec::new(), 0, None);
+        }
+        Ok(())
+    })?;
+    state.map_or(Ok(()), |state| index.apply(&mut gathered.iter(), &state))
 }
 
 /// Puts all entries of a snapshot into a new index.

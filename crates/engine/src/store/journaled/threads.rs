@@ -318,11 +318,11 @@ impl<I: Index> Shared<I> {
         };
         let is_closing = || self.is_closing.load(Ordering::Relaxed);
         let mut is_due = match snapshots::verify_unless(&self.disk, store, newest, is_closing) {
-            Err(error @ StoreError::Corrupt { .. }) => {
+            Ok(_) | Err(StoreError::Closed) => false,
+            Err(error) => {
                 tracing::error!(%error, "the newest snapshot is damaged; taking another one");
                 true
             }
-            _ => false,
         };
         while is_due || self.wait_until_snapshot_is_due() {
             is_due = false;

@@ -10,10 +10,11 @@ use crate::store::{Direction, KeyRange};
 
 /// The smallest key that users of the store can have.
 pub(super) const FIRST_KEY: &[u8] = &[1];
-/// How many blocks are changed at once, so that readers see all of these changes or none.
-const MAX_BLOCKS: usize = 64;
-/// How many bytes of changes to one block are made at once: no more than make [`MAX_BLOCKS`] of it.
-const MAX_CHANGED_BYTES: usize = MAX_BLOCKS / 2 * block::MAX_BYTES;
+/// How many blocks one batch has. For a changed block sled may write its page anew, of 16 blocks, and while it is at it a page that is in the way: 128 KiB, and for
+/// all of them as much as a [buffer](super::tree::BUFFER_BYTES) has.
+const MAX_BLOCKS: usize = 128;
+/// How many bytes of changes to one block are made at once, which make a quarter of as many blocks of it.
+const MAX_CHANGED_BYTES: usize = MAX_BLOCKS / 4 * block::MAX_BYTES;
 
 /// What becomes of an attempt to read blocks.
 pub(super) type InBlocks<T> = Result<Result<T, block::Damaged>, ::sled::Error>;
@@ -74,11 +75,11 @@ pub(super) fn lower(range: &KeyRange) -> Option<&[u8]> {
     }
 }
 
-/// Adds to a batch what becomes of some blocks by changes, which come in the order of their keys, each key once. Takes these off `changes`, and counts the
+/// Adds to a batch what becomes of some blocks by changes, which come in the order of their keys, each key once. Takes these off `changes`, and gives the number of
 /// blocks that are written; one that is too large for a block, since it has a single entry, counts as several.
 pub(super) fn change_some(db: &Db, changes: &mut &[Change<'_>], batch: &mut Batch) -> InBlocks<usize> {
     let mut written = 0;
-    while written < MAX_BLOCKS
+    while written < MAX_BLOCKS / 2
         && let Some((first, _)) = changes.first()
     {
         let (fence, old) = match block_of(db, first)? {
@@ -200,7 +201,7 @@ mod tests {
                     let before = rest;
                     let mut batch = Batch::default();
                     let written = change_some(&db, &mut rest, &mut batch).unwrap().unwrap();
-                    prop_assert!(rest.len() < before.len() && written <= 2 * MAX_BLOCKS, "{written} blocks at once");
+                    prop_assert!(rest.len() < before.len() && written <= MAX_BLOCKS, "{written} blocks at once");
                     db.apply_batch(batch).unwrap();
                     for (key, value) in &before[..before.len() - rest.len()] {
                         match value {

@@ -30,12 +30,9 @@ pub(super) const STAMP_KEY: &[u8] = &[0, 1];
 /// Where the stamp is kept by releases that gave each entry a key of its own.
 pub(super) const BARE_STAMP_KEY: &[u8] = &[0];
 
-/// How large the buffers are in which sled writes its log. With its default of 512 KiB, those that [may be on their way](SledTree) are so few that waiting for
-/// them makes commits slower.
-pub(super) const BUFFER_BYTES: usize = 4 << 20;
-/// How many blocks may be on their way to the file. For a changed block sled writes a page of 16 blocks at most: these are four buffers, and with one that is
-/// begun and what stays free at their ends six.
-const MAX_UNWRITTEN_BLOCKS: usize = 4 * BUFFER_BYTES / (16 * (4 << 10));
+/// How large the buffers are in which sled writes its log: the most that it takes, so that [one batch](SledTree) ends one of them at most.
+/// Tests have no nodes of a quarter of that, which sled keeps in files of their own.
+pub(super) const BUFFER_BYTES: usize = if cfg!(test) { 1 << 20 } else { 16 << 20 };
 
 /// The index: sled's tree with the entries in [blocks](block), and its files, which have to be made durable here.
 ///
@@ -45,36 +42,31 @@ const MAX_UNWRITTEN_BLOCKS: usize = 4 * BUFFER_BYTES / (16 * (4 << 10));
 /// # Never much at once
 ///
 /// Sled writes its log buffer by buffer, by a pool of seven threads that a whole process shares. Each takes a lock of the tree after a write. Whoever
-/// fills the buffers takes that lock too, and where the file is to grow right after it was to be shortened, waits with it for the pool to shorten the
-/// file. If all seven wait for the lock then, nobody is left who could (sled 0.34.7, `bump_tip` and `sa_stabilize`). So no more than six buffers may be on
-/// their way: blocks are written [some](change_some) at a time, and awaited before they are [too many](MAX_UNWRITTEN_BLOCKS).
+/// fills the buffers takes that lock too when one is full, and where the file is to grow right after it was to be shortened, waits with it for the pool to
+/// shorten the file. If all seven wait for the lock then, nobody is left who could (sled 0.34.7, `bump_tip` and `sa_stabilize`).
+///
+/// So one batch is written at a time, and awaited before the next. When a batch fills a buffer, it has given the pool two writes before (`pin_log`), and those of
+/// the batch before, of which some threads may still be about to take the lock, are four at most: six in all, if it fills one buffer only. That is why batches
+/// have only [some blocks](change_some).
 pub(super) struct SledTree {
     db: Db,
     files: Mutex<DataFiles>,
-    /// How many blocks were handed to sled since its buffers were last awaited.
-    unwritten: Mutex<usize>,
+    /// Whether something was handed to sled since its buffers were last awaited.
+    has_unwritten: Mutex<bool>,
 }
 
 impl SledTree {
     pub(super) fn new(db: Db, files: DataFiles) -> Self {
-        Self { db, files: Mutex::new(files), unwritten: Mutex::new(0) }
+        Self { db, files: Mutex::new(files), has_unwritten: Mutex::new(false) }
     }
 
-    /// Writes a batch that changes this many blocks.
-    fn write(&self, batch: Batch, blocks: usize) -> Result<(), ::sled::Error> {
-        let mut unwritten = self.unwritten.lock();
-        if *unwritten + blocks > MAX_UNWRITTEN_BLOCKS {
-            self.flush(&mut unwritten)?;
+    /// Writes a batch, after the one before is written.
+    fn write(&self, batch: Batch) -> Result<(), ::sled::Error> {
+        let mut has_unwritten = self.has_unwritten.lock();
+        if std::mem::replace(&mut *has_unwritten, true) {
+            self.db.flush()?;
         }
-        *unwritten += blocks;
         self.db.apply_batch(batch)
-    }
-
-    /// Waits until sled's buffers are written.
-    fn flush(&self, unwritten: &mut usize) -> Result<(), ::sled::Error> {
-        self.db.flush()?;
-        *unwritten = 0;
-        Ok(())
     }
 
     /// Whether it was written by a release that gave each entry a key of its own.
@@ -95,14 +87,13 @@ impl Index for SledTree {
         in_blocks("writing commits", || {
             loop {
                 let mut batch = Batch::default();
-                let blocks = match change_some(&self.db, &mut rest, &mut batch)? {
-                    Ok(blocks) => blocks,
-                    Err(damaged) => return Ok(Err(damaged)),
-                };
+                if let Err(damaged) = change_some(&self.db, &mut rest, &mut batch)? {
+                    return Ok(Err(damaged));
+                }
                 if rest.is_empty() {
                     batch.insert(STAMP_KEY, after.encode().to_vec());
                 }
-                self.write(batch, blocks)?;
+                self.write(batch)?;
                 if rest.is_empty() {
                     return Ok(Ok(()));
                 }
@@ -111,7 +102,7 @@ impl Index for SledTree {
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        guarded("flushing", || self.flush(&mut self.unwritten.lock()))?;
+        guarded("flushing", || self.db.flush())?;
         self.files.lock().sync()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{CHECKPOINT, COMMITS, Notes, Recovery, load, offline::Offline, write_snapshot};
+use super::{CHECKPOINT, COMMITS, Notes, Recovery, apply_frames, load, offline::Offline, write_snapshot};
 use crate::store::{
     Direction, KeyRange, Sequence, Store, StoreError, View,
     digest::SetDigest,
@@ -11,7 +11,7 @@ use crate::store::{
         Sizes,
         index::{Contents, Index, IndexHome},
         notes::{Note, NoteFile},
-        scan, snapshots,
+        snapshots,
         stamp::Stamp,
     },
 };
@@ -165,16 +165,14 @@ impl<H: IndexHome> Recovery<'_, H> {
                 let snapshot = self.snapshot.ok_or_else(missing)?;
                 let index = self.home.rebuild(&mut |index| {
                     load(index, snapshots::open(self.disk, self.store, snapshot)?)?;
-                    scan::replay(self.disk, &frames, snapshot, |writes, stamp| index.apply(&mut writes.iter(), stamp))
+                    apply_frames(self.disk, &frames, snapshot, index)
                 })?;
                 (index, snapshot)
             }
             Source::Index => {
                 let index = self.open_index().ok_or_else(missing)?;
                 let held = self.stamp_of(&index).ok_or_else(missing)?;
-                scan::replay(self.disk, &frames, held.sequence, |writes, stamp| {
-                    index.apply(&mut writes.iter(), stamp)
-                })?;
+                apply_frames(self.disk, &frames, held.sequence, &index)?;
                 (index, held.sequence)
             }
         };

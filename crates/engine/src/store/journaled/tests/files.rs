@@ -10,10 +10,12 @@ use crate::store::{
         notes::{Found, Note, NoteFile},
         recover::COMMITS,
         snapshots, space,
+        stamp::Stamp,
     },
 };
 
 /// A whole frame, also one from an earlier use of its segment.
+#[derive(Clone)]
 pub(crate) struct PlacedFrame {
     /// Relative to the directory.
     pub(crate) file: String,
@@ -21,6 +23,11 @@ pub(crate) struct PlacedFrame {
     /// Without what fills up the last page.
     pub(crate) bytes: Vec<u8>,
     pub(crate) last: Sequence,
+}
+
+/// The state that a frame leads to.
+pub(crate) fn stamp_of(placed: &PlacedFrame) -> Stamp {
+    frame::decode(&placed.bytes).unwrap().0.after
 }
 
 /// All whole frames of all segments.

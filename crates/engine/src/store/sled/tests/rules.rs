@@ -354,6 +354,26 @@ fn an_index_that_has_more_than_the_journal_is_not_set_back() {
 }
 
 #[test]
+fn an_index_with_a_part_of_a_batch_makes_good_a_damaged_frame_before_that() {
+    let needed = |prototype: &Prototype| {
+        let after = |frame: &&files::PlacedFrame| frame.last > prototype.in_snapshot;
+        let mut frames: Vec<_> = prototype.frames.iter().filter(after).cloned().collect();
+        frames.sort_by_key(|frame| frame.last);
+        frames
+    };
+    let prototype = (40..).map(|seed| Prototype::new(End::Quiet, false, seed)).find(|found| needed(found).len() > 3);
+    let prototype = prototype.unwrap();
+    let [damaged, .., stamped, _newest] = &needed(&prototype)[..] else { unreachable!("there are more than three") };
+    let mut copied = prototype.copy();
+    fs::copy(prototype.earlier().join("CHECKPOINT"), copied.path().join("CHECKPOINT")).unwrap();
+    edit(&copied.path().join(&damaged.file), |bytes| bytes[damaged.position + damaged.bytes.len() - 1] ^= 1);
+    // As if the newest batch had been written but for the stamp, which comes last.
+    let stamp = files::stamp_of(stamped);
+    change_sled(copied.path(), |db| db.insert(STAMP_KEY, &stamp.encode()[..]).unwrap());
+    copied.check();
+}
+
+#[test]
 fn no_new_store_is_made_where_one_was() {
     let prototype = Prototype::new(End::Quiet, false, 14);
     let without = |entries: &[&str]| {
