@@ -110,6 +110,9 @@ impl Catalog {
             if let Err(leased) = check_lease(&record, holder, at) {
                 return Ok(Err(leased));
             }
+            if is_gone(tx, endpoint)? {
+                return Ok(Ok(()));
+            }
             let lease = Some(LeaseRecord { holder: holder.to_owned(), until: Time(at + duration) });
             put(tx, endpoint, &ComputeRecord { lease, ..record })?;
             Ok(Ok(()))
@@ -171,6 +174,9 @@ impl Catalog {
             if let Err(leased) = check_lease(&record, holder, at) {
                 return Ok(Err(leased));
             }
+            if is_gone(tx, endpoint)? {
+                return Ok(Ok(()));
+            }
             record.versions.retain(|version| *version != changes.version);
             // The oldest is what was applied last; of failed attempts the newest matter most.
             if record.versions.len() >= MAX_VERSIONS {
@@ -223,8 +229,7 @@ impl Catalog {
 
     /// Whether an endpoint's compute is to be kept: that of an endpoint that is there, or whose branch or project can be recovered.
     pub fn compute_is_kept(&self, endpoint: &EndpointId) -> Result<bool> {
-        let key = endpoint.as_str().as_bytes();
-        Ok(system::ENDPOINT_IDS.get(&mut self.snapshot()?, NamespaceId::SYSTEM, key)?.is_some())
+        Ok(!is_gone(&mut self.snapshot()?, endpoint)?)
     }
 
     /// Schedules that the computes of endpoints are suspended, as nobody used them for a while. Those that aren't to run
@@ -265,11 +270,7 @@ impl Catalog {
     pub fn compute_port(&self, endpoint: &EndpointId) -> Result<Option<u16>> {
         match port(&mut self.snapshot()?, endpoint)? {
             Some(port) => Ok(Some(port)),
-            None => self.commit(|tx| {
-                let is_there =
-                    system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?.is_some();
-                if is_there { self.port_draw(tx, endpoint) } else { Ok(None) }
-            }),
+            None => self.commit(|tx| if is_gone(tx, endpoint)? { Ok(None) } else { self.port_draw(tx, endpoint) }),
         }
     }
 
@@ -302,8 +303,7 @@ fn pin_name(endpoint: &EndpointId, version: &VersionRecord) -> Vec<u8> {
 
 /// Notes that a compute has what `changes` say, and nothing else.
 pub(crate) fn note_applied(tx: &mut Transaction<'_>, changes: &ComputeChanges) -> Result<()> {
-    let endpoint = changes.endpoint.as_str().as_bytes();
-    if system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, endpoint)?.is_none() {
+    if is_gone(tx, &changes.endpoint)? {
         return Ok(());
     }
     let record = load(tx, &changes.endpoint)?;
@@ -341,6 +341,12 @@ pub(crate) fn port(source: &mut impl Source, endpoint: &EndpointId) -> Result<Op
 fn load(source: &mut impl Source, endpoint: &EndpointId) -> Result<ComputeRecord> {
     let record = system::COMPUTES.get(source, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
     Ok(record.unwrap_or(ComputeRecord { versions: Vec::new(), lease: None }))
+}
+
+/// Whether an endpoint is gone for good, so that nothing is to be kept of its compute any more.
+fn is_gone(source: &mut impl Source, endpoint: &EndpointId) -> Result<bool> {
+    let place = system::ENDPOINT_IDS.get(source, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
+    Ok(place.is_none())
 }
 
 fn put(tx: &mut Transaction<'_>, endpoint: &EndpointId, record: &ComputeRecord) -> Result<()> {

@@ -263,21 +263,22 @@ pub(crate) fn bring_back(
     let mut starting = Vec::new();
     for (key, record) in project::DELETED_ENDPOINTS.all(tx, namespace, &pair(branch.as_str(), ""))? {
         project::DELETED_ENDPOINTS.delete(tx, namespace, &key)?;
-        let to_be_started = to_be_started(&record);
-        if to_be_started.is_some() {
+        let (record, starts) = brought_back(&record);
+        if starts {
             starting.push(ids_in(&key)?.1);
         }
-        project::ENDPOINTS.put(tx, namespace, &key, &to_be_started.unwrap_or(record))?;
+        project::ENDPOINTS.put(tx, namespace, &key, &record)?;
     }
     Ok(starting)
 }
 
-/// The record of an endpoint that ran, or was about to, when it was put away: it is to be started now.
-pub(crate) fn to_be_started(record: &EndpointRecord) -> Option<EndpointRecord> {
-    let ran = record.pending_state.unwrap_or(record.state) != ComputeState::Idle;
+/// The record of an endpoint that was put away, now that it is back, and whether it is to be started: it is if it ran, or was about to. Its compute was
+/// suspended meanwhile, or will be.
+pub(crate) fn brought_back(record: &EndpointRecord) -> (EndpointRecord, bool) {
+    let starts = !record.disabled && record.pending_state.unwrap_or(record.state) != ComputeState::Idle;
     let state = if record.state == ComputeState::Init { ComputeState::Init } else { ComputeState::Idle };
-    let pending_state = Some(ComputeState::Active);
-    (ran && !record.disabled).then(|| EndpointRecord { state, pending_state, ..record.clone() })
+    let pending_state = starts.then_some(ComputeState::Active);
+    (EndpointRecord { state, pending_state, ..record.clone() }, starts)
 }
 
 /// Lets all endpoints of a branch serve another one.

@@ -142,6 +142,8 @@ impl Catalog {
 
     /// Does what is due about a deleted branch; tells whether it is removed for good now.
     pub(super) fn branch_settle(&self, project: &ProjectId, branch: &BranchId, due: Time) -> Result<bool> {
+        // What is scheduled here must not come after the project's operations were forgotten.
+        let _alone = self.settling().lock();
         loop {
             match self.commit(|tx| self.branch_settle_step(tx, project, branch, due))? {
                 Settling::Unfinished => {}

@@ -146,9 +146,10 @@ impl Catalog {
             let page = project::ENDPOINTS.list(tx, namespace, range, Direction::Ascending, PAGE)?;
             let mut steps = Vec::new();
             for (key, record) in &page {
-                if let Some(idle) = endpoint::to_be_started(record) {
+                let (record, starts) = endpoint::brought_back(record);
+                project::ENDPOINTS.put(tx, namespace, key, &record)?;
+                if starts {
                     let (branch, endpoint) = endpoint::ids_in(key)?;
-                    project::ENDPOINTS.put(tx, namespace, key, &idle)?;
                     steps.push(Step { action: OperationAction::StartCompute, branch, endpoint: Some(endpoint) });
                 }
             }

@@ -6,7 +6,7 @@ use super::{ComputeState, FoundEndpoint};
 use crate::{
     catalog::{Catalog, FoundProject},
     codec::EndpointPortRecord,
-    error::Result,
+    error::{Error, Result},
     id::EndpointId,
     operation::{OperationAction, open_on},
     tables::{Source, system},
@@ -77,6 +77,10 @@ fn find(source: &mut impl Source, id: &EndpointId) -> Result<Found> {
     let record = system::PROJECTS.get(source, NamespaceId::SYSTEM, project.as_str().as_bytes())?;
     let Some(record) = record else { return Ok(None) };
     let project = FoundProject { id: project, record };
-    let found = FoundEndpoint::find(source, &project, id)?;
-    Ok(Some((project, found)))
+    match FoundEndpoint::find(source, &project, id) {
+        Ok(found) => Ok(Some((project, found))),
+        // It is put away with its branch.
+        Err(Error::EndpointNotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -1,11 +1,13 @@
-use chrono::TimeDelta;
-use offshoot_engine::{Clock, MemoryStore, Point, StoreError};
+use std::collections::BTreeSet;
+
+use chrono::{TimeDelta, Utc};
+use offshoot_engine::{Clock, MemoryStore, NamespaceId, Point, StoreError};
 
 use super::{TestResult, World, code, in_short};
 use crate::{
-    Branch, BranchId, BranchUpdate, ComputeState, DeletionMethod, EndpointKind, EndpointSpec, Error, Expired, Expiry,
-    NewBranch, NewProject, NewRestore, NewSnapshot, Options, PasswordKeys, ProjectQuery, RoleLogin,
-    testing::SeededEntropy,
+    Branch, BranchId, BranchUpdate, ComputeState, DeletionMethod, Endpoint, EndpointKind, EndpointSpec, Error, Expired,
+    Expiry, NewBranch, NewProject, NewRestore, NewSnapshot, Options, PasswordKeys, ProjectQuery, RoleLogin, Wake,
+    tables::system, testing::SeededEntropy,
 };
 
 impl World {
@@ -113,6 +115,62 @@ fn what_was_not_ready_is_made_when_it_is_recovered_and_what_was_suspended_stays_
     catalog.endpoint_suspend(caller, project, &endpoint)?;
     world.delete(&dev)?;
     assert!(catalog.branch_recover(caller, project, &dev)?.operations.is_empty());
+    // Also where the suspension was the deletion's.
+    world.settle(ComputeState::Idle)?;
+    catalog.endpoint_start(caller, project, &endpoint)?;
+    world.settle(ComputeState::Active)?;
+    catalog.endpoint_suspend(caller, project, &endpoint)?;
+    world.delete(&dev)?;
+    world.settle(ComputeState::Idle)?;
+    let recovered = catalog.branch_recover(caller, project, &dev)?;
+    assert!(recovered.operations.is_empty());
+    assert_eq!(recovered.endpoints[0].state, ComputeState::Idle);
+    assert!(catalog.computes_active()?.iter().all(|active| active.id != endpoint));
+    Ok(())
+}
+
+#[test]
+fn endpoints_of_a_deleted_branch_do_not_sleep_and_keep_nobody_from_those_that_do() -> TestResult {
+    let store = MemoryStore::new();
+    let options = Options::default().with_compute_ports(20_000..=20_009);
+    let world = World::over(store.clone())?.with_options(&store, options, 7)?;
+    let (catalog, caller, project) = (&world.catalog, &world.caller, &world.project);
+    let dev = world.named("dev", &world.main)?.id;
+    world.settle(ComputeState::Idle)?;
+    let of_branch = |branch| catalog.endpoint_list_of_branch(caller, project, branch);
+    let (of_main, of_dev) = (of_branch(&world.main)?, of_branch(&dev)?);
+    for endpoint in of_main.iter().chain(&of_dev) {
+        catalog.compute_port(&endpoint.id)?;
+    }
+    let asleep = || -> Result<BTreeSet<_>, Error> {
+        Ok(catalog.endpoints_asleep()?.into_iter().map(|(endpoint, _)| endpoint).collect())
+    };
+    let ids = |endpoints: &[Endpoint]| endpoints.iter().map(|endpoint| endpoint.id.clone()).collect::<BTreeSet<_>>();
+    assert_eq!(asleep()?, ids(&[&of_main[..], &of_dev].concat()));
+    world.delete(&dev)?;
+    assert_eq!(asleep()?, ids(&of_main));
+    for endpoint in &of_dev {
+        assert_eq!(catalog.endpoint_wake(&endpoint.id)?, Wake::Gone);
+    }
+    catalog.branch_recover(caller, project, &dev)?;
+    assert_eq!(asleep()?, ids(&[&of_main[..], &of_dev].concat()));
+    Ok(())
+}
+
+#[test]
+fn nothing_is_kept_of_the_compute_of_an_endpoint_that_is_gone() -> TestResult {
+    let world = World::new()?;
+    let (catalog, caller, project) = (&world.catalog, &world.caller, &world.project);
+    let dev = world.named("dev", &world.main)?.id;
+    world.settle(ComputeState::Active)?;
+    let endpoint = catalog.endpoint_list_of_branch(caller, project, &dev)?.remove(0).id;
+    let changes = catalog.compute_changes(project, &dev, &endpoint, true)?.ok_or("the endpoint is there")?;
+    catalog.branch_delete_for_good(caller, project, &dev)?;
+    let at = Utc::now();
+    assert_eq!(catalog.compute_lease(&endpoint, "executor", 60, at)?, Ok(()));
+    assert_eq!(catalog.compute_begin(&changes, "executor", at)?, Ok(()));
+    let kept = system::COMPUTES.all(&mut catalog.snapshot()?, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
+    assert!(kept.is_empty());
     Ok(())
 }
 
