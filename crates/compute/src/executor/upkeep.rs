@@ -58,8 +58,14 @@ pub(super) fn restart_all(catalog: &Catalog) -> Result<(), Error> {
 }
 
 async fn look_after<D: Driver>(core: &Core<D>, uses: &mut HashMap<EndpointId, Use>) -> Result<(), Error> {
-    remove_gone(core).await?;
-    open_doors(core).await?;
+    // What fails here must not keep computes from being suspended and started.
+    for (step, done) in
+        [("remove computes that are gone", remove_gone(core).await), ("open doors", open_doors(core).await)]
+    {
+        if let Err(error) = done {
+            tracing::error!(error = error_chain(&error), "cannot {step}; trying again");
+        }
+    }
     let started = core.driver.started();
     let known: HashSet<&EndpointId> = started.iter().map(|server| &server.endpoint).collect();
     uses.retain(|endpoint, _| known.contains(endpoint));
