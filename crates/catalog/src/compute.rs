@@ -344,7 +344,7 @@ fn load(source: &mut impl Source, endpoint: &EndpointId) -> Result<ComputeRecord
 }
 
 /// Whether an endpoint is gone for good, so that nothing is to be kept of its compute any more.
-fn is_gone(source: &mut impl Source, endpoint: &EndpointId) -> Result<bool> {
+pub(crate) fn is_gone(source: &mut impl Source, endpoint: &EndpointId) -> Result<bool> {
     let place = system::ENDPOINT_IDS.get(source, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
     Ok(place.is_none())
 }

@@ -8,7 +8,7 @@ use offshoot_engine::{NamespaceId, Transaction};
 use crate::{
     catalog::{Caller, Catalog, FoundProject, now},
     codec::DriftRecord,
-    endpoint,
+    compute, endpoint,
     error::Result,
     id::{EndpointId, ProjectId},
     tables::system,
@@ -72,8 +72,7 @@ impl Catalog {
 
 /// Notes what an endpoint's server has and its branch doesn't know, if the endpoint is still there.
 pub(crate) fn note(tx: &mut Transaction<'_>, endpoint: &EndpointId, drift: &Drift) -> Result<()> {
-    let key = endpoint.as_str().as_bytes();
-    if system::ENDPOINT_IDS.get(tx, NamespaceId::SYSTEM, key)?.is_none() {
+    if compute::is_gone(tx, endpoint)? {
         return Ok(());
     }
     let first = |names: &BTreeSet<String>| names.iter().take(MAX_NAMES).cloned().collect();
@@ -85,7 +84,7 @@ pub(crate) fn note(tx: &mut Transaction<'_>, endpoint: &EndpointId, drift: &Drif
         databases: first(&drift.databases),
         databases_count: count(&drift.databases),
     };
-    system::DRIFTS.put(tx, NamespaceId::SYSTEM, key, &record)
+    system::DRIFTS.put(tx, NamespaceId::SYSTEM, endpoint.as_str().as_bytes(), &record)
 }
 
 impl From<DriftRecord> for NotedDrift {

@@ -99,9 +99,7 @@ impl Catalog {
     ///
     /// [`Error::ProjectNotFound`], [`Error::BranchNotFound`], [`Error::RoleNotFound`].
     pub fn role_get(&self, caller: &Caller, project: &ProjectId, branch: &BranchId, name: &RoleName) -> Result<Role> {
-        let mut source = self.snapshot()?;
-        let (_, branch) = FoundBranch::find(&mut source, caller, project, branch)?;
-        Ok(Role::from_record(&branch.id, name.clone(), require(&mut source, &branch, name)?))
+        self.roles_at_head(caller, project, branch)?.get(name)
     }
 
     /// Creates a role on a branch; its children and its parent don't get it.

@@ -146,8 +146,10 @@ impl Catalog {
             let page = project::ENDPOINTS.list(tx, namespace, range, Direction::Ascending, PAGE)?;
             let mut steps = Vec::new();
             for (key, record) in &page {
-                let (record, starts) = endpoint::brought_back(record);
-                project::ENDPOINTS.put(tx, namespace, key, &record)?;
+                let (back, starts) = endpoint::brought_back(record);
+                if back != *record {
+                    project::ENDPOINTS.put(tx, namespace, key, &back)?;
+                }
                 if starts {
                     let (branch, endpoint) = endpoint::ids_in(key)?;
                     steps.push(Step { action: OperationAction::StartCompute, branch, endpoint: Some(endpoint) });

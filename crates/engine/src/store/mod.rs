@@ -181,6 +181,11 @@ impl Write {
             Self::Delete(_) => None,
         }
     }
+
+    /// How many bytes its key and its value have.
+    pub fn bytes(&self) -> usize {
+        self.key().len() + self.value().map_or(0, Bytes::len)
+    }
 }
 
 impl fmt::Debug for Write {

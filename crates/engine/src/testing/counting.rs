@@ -104,7 +104,7 @@ impl Written {
                 Write::Create(..) | Write::Put(..) => written.puts += 1,
                 Write::Delete(_) => written.deletes += 1,
             }
-            written.bytes += write.key().len() + write.value().map_or(0, Bytes::len);
+            written.bytes += write.bytes();
         }
         written
     }

@@ -154,7 +154,7 @@ fn writes(payload: &[u8]) {
     for write in crate::store::frame::writes(payload) {
         assert!(!is_broken, "nothing follows what is none");
         match write {
-            Some(write) => length += write.key().len() + write.value().map_or(0, Bytes::len),
+            Some(write) => length += write.bytes(),
             None => is_broken = true,
         }
     }

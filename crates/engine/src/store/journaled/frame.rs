@@ -67,7 +67,7 @@ pub(crate) fn bytes_alone(writes: &[Write]) -> usize {
 }
 
 fn encoded_bytes(writes: &[Write]) -> usize {
-    let of_write = |write: &Write| WRITE_BYTES + write.key().len() + write.value().map_or(0, Bytes::len);
+    let of_write = |write: &Write| WRITE_BYTES + write.bytes();
     COMMIT_BYTES + writes.iter().map(of_write).sum::<usize>()
 }
 

@@ -5,8 +5,8 @@
 //! 1. An index whose files are as a clean close left them.
 //! 2. An index that has, after the journal was applied to it again from its checkpoint, the entries that the journal's digest says.
 //! 3. A new index, made from the snapshot and the journal.
-//! 4. Where the journal is damaged: an index that holds what its own stamp says, if the journal leads from there to all that is known to have
-//!    been acknowledged.
+//! 4. Where the journal is damaged: an index that has what its own stamp says or, after what the journal has newer was applied to it, what the newest
+//!    frame says, if the journal leads from there to all that is known to have been acknowledged.
 //!
 //! Otherwise the store is refused with what is lost; journal and snapshots are as they were then.
 
@@ -18,8 +18,6 @@ mod report;
 mod segments;
 
 use std::{io, sync::Arc};
-
-use bytes::Bytes;
 
 use super::{
     Sizes, expected,
@@ -465,7 +463,7 @@ fn apply_frames<I: Index>(
 ) -> Result<(), StoreError> {
     let (mut gathered, mut bytes, mut state) = (Vec::new(), 0, None);
     scan::replay(disk, frames, after, |writes, stamp| {
-        bytes += writes.iter().map(|write| write.key().len() + write.value().map_or(0, Bytes::len)).sum::<usize>();
+        bytes += writes.iter().map(Write::bytes).sum::<usize>();
         gathered.extend_from_slice(writes);
         state = Some(*stamp);
         if bytes >= LOAD_BYTES {

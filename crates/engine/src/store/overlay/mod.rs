@@ -399,7 +399,7 @@ fn check(commit: &Commit) -> Result<usize, StoreError> {
 
 /// Refuses a commit that is too large, and counts the bytes of one that is not.
 pub(crate) fn check_size(commit: &Commit) -> Result<usize, StoreError> {
-    let bytes = commit.writes.iter().map(|write| write.key().len() + write.value().map_or(0, Bytes::len)).sum();
+    let bytes = commit.writes.iter().map(Write::bytes).sum();
     if bytes > MAX_COMMIT_BYTES {
         return Err(StoreError::CommitTooLarge { bytes, max: MAX_COMMIT_BYTES });
     }

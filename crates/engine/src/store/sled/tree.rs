@@ -51,21 +51,16 @@ pub(super) const BUFFER_BYTES: usize = if cfg!(test) { 1 << 20 } else { 16 << 20
 pub(super) struct SledTree {
     db: Db,
     files: Mutex<DataFiles>,
-    /// Whether something was handed to sled since its buffers were last awaited.
-    has_unwritten: Mutex<bool>,
 }
 
 impl SledTree {
     pub(super) fn new(db: Db, files: DataFiles) -> Self {
-        Self { db, files: Mutex::new(files), has_unwritten: Mutex::new(false) }
+        Self { db, files: Mutex::new(files) }
     }
 
     /// Writes a batch, after the one before is written.
     fn write(&self, batch: Batch) -> Result<(), ::sled::Error> {
-        let mut has_unwritten = self.has_unwritten.lock();
-        if std::mem::replace(&mut *has_unwritten, true) {
-            self.db.flush()?;
-        }
+        self.db.flush()?;
         self.db.apply_batch(batch)
     }
 
@@ -90,11 +85,12 @@ impl Index for SledTree {
                 if let Err(damaged) = change_some(&self.db, &mut rest, &mut batch)? {
                     return Ok(Err(damaged));
                 }
-                if rest.is_empty() {
+                let is_last = rest.is_empty();
+                if is_last {
                     batch.insert(STAMP_KEY, after.encode().to_vec());
                 }
                 self.write(batch)?;
-                if rest.is_empty() {
+                if is_last {
                     return Ok(Ok(()));
                 }
             }
