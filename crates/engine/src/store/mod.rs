@@ -84,7 +84,7 @@ pub enum View {
 }
 
 /// The order in which a range is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From the smallest key to the greatest.
     Ascending,
@@ -93,7 +93,7 @@ pub enum Direction {
 }
 
 /// A range of keys, in the order of their bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyRange {
     /// Where the range starts.
     pub start: Bound<Bytes>,
@@ -123,6 +123,15 @@ impl KeyRange {
             }
         };
         Self { start, end }
+    }
+
+    /// How many bytes the bounds have together.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |bound: &Bound<Bytes>| match bound {
+            Bound::Included(key) | Bound::Excluded(key) => key.len(),
+            Bound::Unbounded => 0,
+        };
+        of(&self.start) + of(&self.end)
     }
 
     /// Whether `key` lies in this range.

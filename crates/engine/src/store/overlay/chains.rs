@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::store::{Condition, KeyRange, Sequence, Write};
+use crate::store::{KeyRange, Sequence, Write};
 
 /// A key's values, oldest first. The first is what every reader sees that is older than the second.
 struct Chain(Vec<(Sequence, Option<Bytes>)>);
@@ -73,10 +73,9 @@ impl Chains {
         self.in_range(range).map(|(key, chain)| (key.clone(), chain.visible(at))).collect()
     }
 
-    /// Whether nothing in the condition's range was written after its sequence, as far as that is still known.
-    pub(super) fn holds(&self, condition: &Condition) -> bool {
-        let since = condition.unchanged_since;
-        since >= self.horizon && self.in_range(&condition.range).all(|(_, chain)| chain.newest() <= since)
+    /// Whether nothing in a range was written after `since`; no where that is not known any more.
+    pub(super) fn unchanged(&self, range: &KeyRange, since: Sequence) -> bool {
+        since >= self.horizon && self.in_range(range).all(|(_, chain)| chain.newest() <= since)
     }
 
     /// Adds what commit `sequence` writes; `before` are the values before that, in the order of `writes`.
@@ -104,11 +103,12 @@ impl Chains {
             };
             self.horizon = sequence;
             for write in writes.iter() {
-                let Entry::Occupied(mut chain) = self.keys.entry(write.key().clone()) else { continue };
-                if chain.get().newest() <= floor {
-                    chain.remove();
-                } else {
-                    chain.get_mut().trim(floor);
+                // Most keys are not written again so soon.
+                if let Some((key, mut chain)) = self.keys.remove_entry(write.key())
+                    && chain.newest() > floor
+                {
+                    chain.trim(floor);
+                    self.keys.insert(key, chain);
                 }
             }
         }
@@ -140,15 +140,15 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_older_than_what_is_known_does_not_hold() {
+    fn what_is_older_than_what_is_known_may_have_changed() {
+        let unchanged = |chains: &Chains, since| chains.unchanged(&KeyRange::ALL, Sequence::new(since));
         let mut chains = Chains::new(Sequence::new(5));
-        let condition = |number| Condition { range: KeyRange::ALL, unchanged_since: Sequence::new(number) };
-        assert!(!chains.holds(&condition(4)));
-        assert!(chains.holds(&condition(5)));
+        assert!(!unchanged(&chains, 4));
+        assert!(unchanged(&chains, 5));
         chains.push(Sequence::new(6), &Arc::from([Write::Delete(Bytes::from("a"))]), &[None]);
-        assert!(!chains.holds(&condition(5)));
+        assert!(!unchanged(&chains, 5));
         chains.prune(Sequence::new(6), 1);
-        assert!(!chains.holds(&condition(5)));
-        assert!(chains.holds(&condition(6)));
+        assert!(!unchanged(&chains, 5));
+        assert!(unchanged(&chains, 6));
     }
 }

@@ -1,23 +1,52 @@
-//! A bounded cache of small values, in front of the base.
+//! Bounded caches of small things, in front of the base.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 
-/// Values that were read from the base and are the newest durable ones, so that reading them again costs no look into it.
-///
-/// A key leaves before a commit of it can be applied. It comes back, under the same lock, only if no commit was accepted while its value was read.
-pub(crate) struct Hot(Option<Cache<Bytes, Bytes, ByBytes>>);
+use crate::store::{Direction, KeyRange, Sequence};
+
+/// What was read from the base, so that reading it again costs no look into it.
+pub(crate) struct Hot(Option<Caches>);
+
+struct Caches {
+    /// The newest durable values of keys.
+    ///
+    /// A key leaves before a commit of it can be applied. It comes back, under the same lock, only if no commit was accepted while its value was read.
+    values: Cache<Bytes, Bytes, ByBytes>,
+    /// Ranges that were read whole and had few entries.
+    ranges: Cache<(KeyRange, Direction), Arc<ShortRange>, ByBytes>,
+}
 
 /// Larger values are not kept: whoever reads those keeps them decoded.
 const MAX_HOT_VALUE_BYTES: usize = 512;
 
+/// Ranges with more entries are not kept.
+const MAX_SHORT_RANGE: usize = 8;
+
+/// Of how many bytes ranges get one.
+const RANGES_OF: u64 = 8;
+
 #[derive(Clone)]
 struct ByBytes;
 
+/// What a cache and the allocations of an entry take beside the bytes of the entry.
+const OVERHEAD: usize = 160;
+
 impl Weighter<Bytes, Bytes> for ByBytes {
     fn weight(&self, key: &Bytes, value: &Bytes) -> u64 {
-        // What the cache and the two allocations take beside the bytes.
-        (key.len() + value.len() + 160) as u64
+        (key.len() + value.len() + OVERHEAD) as u64
+    }
+}
+
+impl Weighter<(KeyRange, Direction), Arc<ShortRange>> for ByBytes {
+    fn weight(&self, (range, _): &(KeyRange, Direction), known: &Arc<ShortRange>) -> u64 {
+        let entries = known.entries.iter().map(|(key, value)| key.len() + value.len() + OVERHEAD);
+        (range.bytes() + entries.sum::<usize>() + 2 * OVERHEAD) as u64
     }
 }
 
@@ -25,8 +54,13 @@ impl Hot {
     /// Keeps about this many bytes.
     #[cfg(feature = "sled")]
     pub(crate) fn with_bytes(bytes: u64) -> Self {
-        let values = usize::try_from(bytes / 256).unwrap_or(usize::MAX).clamp(64, 1 << 22);
-        Self(Some(Cache::with_weighter(values, bytes, ByBytes)))
+        let count = |bytes: u64| usize::try_from(bytes / 256).unwrap_or(usize::MAX).clamp(64, 1 << 22);
+        let of_ranges = bytes / RANGES_OF;
+        let of_values = bytes - of_ranges;
+        Self(Some(Caches {
+            values: Cache::with_weighter(count(of_values), of_values, ByBytes),
+            ranges: Cache::with_weighter(count(of_ranges), of_ranges, ByBytes),
+        }))
     }
 
     /// Keeps nothing.
@@ -35,20 +69,61 @@ impl Hot {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<Bytes> {
-        self.0.as_ref()?.get(key)
+        self.0.as_ref()?.values.get(key)
     }
 
     pub(super) fn insert(&self, key: &[u8], value: &Bytes) {
-        if let Some(cache) = &self.0
+        if let Some(caches) = &self.0
             && value.len() <= MAX_HOT_VALUE_BYTES
         {
-            cache.insert(Bytes::copy_from_slice(key), value.clone());
+            caches.values.insert(Bytes::copy_from_slice(key), value.clone());
         }
     }
 
     pub(super) fn remove(&self, key: &[u8]) {
-        if let Some(cache) = &self.0 {
-            cache.remove(key);
+        if let Some(caches) = &self.0 {
+            caches.values.remove(key);
         }
+    }
+
+    pub(super) fn range(&self, range: &KeyRange, direction: Direction) -> Option<Arc<ShortRange>> {
+        self.0.as_ref()?.ranges.get(&(range.clone(), direction))
+    }
+
+    /// Keeps what a range has at `at`, where that is little.
+    pub(super) fn insert_range(&self, range: KeyRange, direction: Direction, entries: &[(Bytes, Bytes)], at: Sequence) {
+        if let Some(caches) = &self.0
+            && entries.len() <= MAX_SHORT_RANGE
+            && entries.iter().all(|(_, value)| value.len() <= MAX_HOT_VALUE_BYTES)
+        {
+            let known = ShortRange { entries: entries.to_vec(), from: at, to: AtomicU64::new(at.number()) };
+            caches.ranges.insert((range, direction), Arc::new(known));
+        }
+    }
+}
+
+/// What a range has, all of it, as long as it is known to be so.
+pub(super) struct ShortRange {
+    entries: Vec<(Bytes, Bytes)>,
+    from: Sequence,
+    to: AtomicU64,
+}
+
+impl ShortRange {
+    /// What the range has at `at`, where that is known; `holds` says whether nothing was written to it after a sequence and up to `latest`.
+    pub(super) fn at(
+        &self,
+        at: Sequence,
+        latest: Sequence,
+        holds: impl FnOnce(Sequence) -> bool,
+    ) -> Option<&[(Bytes, Bytes)]> {
+        let to = Sequence::new(self.to.load(Ordering::Relaxed));
+        if at > to {
+            if !holds(to) {
+                return None;
+            }
+            self.to.fetch_max(latest.number(), Ordering::Relaxed);
+        }
+        (self.from <= at).then_some(&self.entries)
     }
 }

@@ -47,7 +47,7 @@ use self::{
     snapshot::OverlaySnapshot,
 };
 pub(crate) use self::{hot::Hot, queue::Pending};
-use super::{Change, Commit, Direction, KeyRange, Sequence, StoreError, Submitted, Ticket, View, Write};
+use super::{Change, Commit, Condition, Direction, KeyRange, Sequence, StoreError, Submitted, Ticket, View, Write};
 
 /// How many bytes of keys and values one commit may have, in all stores on an overlay.
 pub(crate) const MAX_COMMIT_BYTES: usize = 8 << 20;
@@ -248,13 +248,14 @@ impl<B: Base> Overlay<B> {
         self.queue.refusal()?;
         let (sequence, chained) = {
             let state = self.state.read();
-            if !commit.conditions.iter().all(|condition| state.chains.holds(condition)) {
+            let holds = |condition: &Condition| state.chains.unchanged(&condition.range, condition.unchanged_since);
+            if !commit.conditions.iter().all(holds) {
                 return Ok(Submitted::Conflict);
             }
             if commit.writes.is_empty() {
                 return Ok(Submitted::Applied(Ticket(state.latest)));
             }
-            let chained: Vec<_> = commit.writes.iter().map(|write| state.chains.newest(write.key())).collect();
+            let chained: Vec<_> = commit.writes.iter().map(|write| newest(&state.chains, write)).collect();
             (state.latest.next(), chained)
         };
         // No other commit is decided meanwhile, so these stay the newest values, even if some move from the chains to the base.
@@ -284,9 +285,8 @@ impl<B: Base> Overlay<B> {
                 None => self.base.get(write.key()),
             },
             Write::Create(key, _) => {
-                // A look into the base is what callers avoid with `Create`, so only debug builds check their word there.
                 let found = match chained {
-                    None if cfg!(debug_assertions) => self.base.get(key)?,
+                    None if CHECKS_CREATE => self.base.get(key)?,
                     chained => chained.flatten(),
                 };
                 match found {
@@ -376,6 +376,17 @@ impl<B: Base> Overlay<B> {
     /// Takes no more commits; those that wait can still be taken.
     pub(crate) fn close(&self) {
         self.queue.close();
+    }
+}
+
+/// Whether a key that is created is looked up. Looking is what callers avoid with [`Write::Create`], so only debug builds check their word.
+const CHECKS_CREATE: bool = cfg!(debug_assertions);
+
+/// The newest value that the chains have of a key that is about to be written.
+fn newest(chains: &Chains, write: &Write) -> Option<Option<Bytes>> {
+    match write {
+        Write::Create(..) if !CHECKS_CREATE => None,
+        write => chains.newest(write.key()),
     }
 }
 

@@ -65,6 +65,12 @@ impl<B: Base> RangeRead<'_, B> {
     /// Reads the next page, which may turn out empty while there is more to read.
     fn read_page(&mut self) -> Result<(), StoreError> {
         let overlay = self.snapshot.overlay;
+        let is_first = self.page_size == FIRST_PAGE;
+        if is_first && let Some(known) = self.known() {
+            self.page = known;
+            self.split_off(&[]);
+            return Ok(());
+        }
         if !self.snapshot.reads_base {
             return Err(StoreError::NotInMemory);
         }
@@ -77,7 +83,19 @@ impl<B: Base> RangeRead<'_, B> {
             _ => overlay.state.read().chains.visible_in(&span, self.snapshot.sequence),
         };
         self.page = merge(page, chained, self.direction);
+        if is_first && self.rest.is_empty() {
+            overlay.hot.insert_range(span, self.direction, self.page.make_contiguous(), self.snapshot.sequence);
+        }
         Ok(())
+    }
+
+    /// All of the range, where that was read before and nothing was written to it since.
+    fn known(&self) -> Option<VecDeque<(Bytes, Bytes)>> {
+        let OverlaySnapshot { overlay, sequence, .. } = self.snapshot;
+        let known = overlay.hot.range(&self.rest, self.direction)?;
+        let state = overlay.state.read();
+        let entries = known.at(*sequence, state.latest, |since| state.chains.unchanged(&self.rest, since));
+        entries.map(|entries| entries.iter().cloned().collect())
     }
 
     /// Takes off `rest`, and returns, the range that a page covers: up to its last key, or all if the page is not full.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use super::*;
 use crate::store::{Condition, Entries, MemoryStore, Snapshot, Store};
@@ -156,6 +156,52 @@ fn a_quiet_overlay_holds_nothing() {
     assert_eq!(held(), 0, "what is open sees what the base has");
     drop(newest);
     assert!(overlay.pins.lock().is_empty());
+}
+
+#[test]
+fn a_short_range_that_was_read_needs_the_base_only_after_a_change_to_it() {
+    let overlay = with_old_values();
+    let range = KeyRange { start: Bound::Included(Bytes::from("b")), end: Bound::Excluded(Bytes::from("d")) };
+    let read = |view, direction| values(overlay.snapshot(view).unwrap().range(&range, direction));
+    let reads_base = |view| {
+        let was_read = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&was_read);
+        *overlay.base().before.lock() = Some(Box::new(move || counted.store(1, Ordering::SeqCst)));
+        let found = read(view, Direction::Ascending);
+        *overlay.base().before.lock() = None;
+        (was_read.load(Ordering::SeqCst) == 1, found)
+    };
+    let older = overlay.snapshot(View::Latest).unwrap();
+    assert_eq!(reads_base(View::Durable), (true, vec![Bytes::from("old"); 2]));
+    assert_eq!(reads_base(View::Latest), (false, vec![Bytes::from("old"); 2]));
+    assert_eq!(read(View::Latest, Direction::Descending).len(), 2);
+
+    submit(&overlay, "beside", &["a", "d", "e"]);
+    flush(&overlay);
+    assert_eq!(reads_base(View::Durable), (false, vec![Bytes::from("old"); 2]), "nothing was written to it");
+
+    submit(&overlay, "new", &["c", "cc"]);
+    assert_eq!(reads_base(View::Durable).1, vec![Bytes::from("old"); 2], "not durable yet");
+    let new = vec![Bytes::from("old"), Bytes::from("new"), Bytes::from("new")];
+    assert_eq!(reads_base(View::Latest), (true, new.clone()));
+    assert_eq!(values(older.range(&range, Direction::Ascending)), vec![Bytes::from("old"); 2], "it is older");
+    flush(&overlay);
+    assert_eq!(read(View::Durable, Direction::Ascending), new);
+    assert_eq!(reads_base(View::Latest), (false, new));
+}
+
+#[test]
+fn a_short_range_is_forgotten_with_what_was_written_since() {
+    let overlay = with_old_values();
+    let range = KeyRange { start: Bound::Included(Bytes::from("b")), end: Bound::Excluded(Bytes::from("d")) };
+    let read = || values(overlay.snapshot(View::Durable).unwrap().range(&range, Direction::Ascending));
+    assert_eq!(read().len(), 2);
+    submit(&overlay, "new", &["bb"]);
+    flush(&overlay);
+    submit(&overlay, "new", &["z"]);
+    flush(&overlay);
+    assert_eq!(overlay.chained.load(Ordering::SeqCst), 0, "what was written is in the base alone");
+    assert_eq!(read().len(), 3);
 }
 
 #[test]
