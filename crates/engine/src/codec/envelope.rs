@@ -2,7 +2,7 @@
 //!
 //! The checksum covers the key, the format and the payload, so that a value stored under the wrong key is found too.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::error::Error;
@@ -29,12 +29,53 @@ pub(crate) fn seal(key: &[u8], payload: &[u8]) -> (Bytes, Checksum) {
 }
 
 pub(crate) fn seal_as(format: u8, key: &[u8], payload: &[u8]) -> (Bytes, Checksum) {
-    let checksum = checksum(key, format, payload);
-    let mut value = BytesMut::with_capacity(HEADER_BYTES + payload.len());
-    value.extend_from_slice(&[format]);
-    value.extend_from_slice(&checksum.0.to_be_bytes());
-    value.extend_from_slice(payload);
-    (value.freeze(), checksum)
+    let mut value = Unsealed::with_capacity(payload.len());
+    value.0.extend_from_slice(payload);
+    value.seal_as(format, key)
+}
+
+/// A payload with room for the header before it, so that wrapping it takes no copy.
+#[derive(Debug)]
+pub(crate) struct Unsealed(Vec<u8>);
+
+impl Unsealed {
+    /// An empty payload, to be filled with about this many bytes.
+    pub(crate) fn with_capacity(payload_bytes: usize) -> Self {
+        let mut value = Vec::with_capacity(HEADER_BYTES + payload_bytes);
+        value.extend_from_slice(&[0; HEADER_BYTES]);
+        Self(value)
+    }
+
+    /// Where what is written is added to the payload.
+    pub(crate) fn end(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.0.len() - HEADER_BYTES
+    }
+
+    pub(crate) fn into_payload(self) -> Bytes {
+        payload_of(&self.0.into())
+    }
+
+    /// Wraps the payload for storage under `key`.
+    pub(crate) fn seal(self, key: &[u8]) -> (Bytes, Checksum) {
+        self.seal_as(FORMAT, key)
+    }
+
+    fn seal_as(mut self, format: u8, key: &[u8]) -> (Bytes, Checksum) {
+        let (header, payload) = self.0.split_at_mut(HEADER_BYTES);
+        let checksum = checksum(key, format, payload);
+        header[0] = format;
+        header[1..].copy_from_slice(&checksum.0.to_be_bytes());
+        (self.0.into(), checksum)
+    }
+}
+
+/// The payload of a value that was just sealed.
+pub(crate) fn payload_of(value: &Bytes) -> Bytes {
+    value.slice(HEADER_BYTES..)
 }
 
 /// Takes the payload out of what was stored under `key`.
@@ -52,5 +93,5 @@ pub(crate) fn open(key: &[u8], value: &Bytes) -> Result<(Bytes, Checksum), Error
     if checksum(key, format, payload) != stored {
         return Err(Error::corrupt(key, "checksum does not match"));
     }
-    Ok((value.slice(HEADER_BYTES..), stored))
+    Ok((payload_of(value), stored))
 }

@@ -18,9 +18,11 @@ pub(crate) const MAX_STORED_BYTES: usize = 1 << 20;
 const CONFIG: config::Configuration<config::LittleEndian, config::Varint, config::Limit<MAX_STORED_BYTES>> =
     config::standard().with_limit::<MAX_STORED_BYTES>();
 
+const NOT_ENCODED: Error = Error::Internal("a stored type does not encode");
+
 /// Encodes what is not larger than [`MAX_STORED_BYTES`].
 pub(crate) fn encode(stored: &impl Encode) -> Result<Vec<u8>, Error> {
-    bincode::encode_to_vec(stored, CONFIG).map_err(|_| Error::Internal("a stored type does not encode"))
+    bincode::encode_to_vec(stored, CONFIG).map_err(|_| NOT_ENCODED)
 }
 
 /// Encodes `stored` and wraps it for storage under `key`.

@@ -2,6 +2,9 @@
 
 use bincode::{BorrowDecode, Decode, Encode};
 
+use super::envelope::Unsealed;
+use crate::error::Error;
+
 /// Under `m`: marks a store as the engine's.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Mark {
@@ -92,6 +95,52 @@ pub(crate) struct Node<'a> {
 pub(crate) struct Entry<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) payload: &'a [u8],
+}
+
+/// Takes the level and the number of entries off the front of a node's payload; `None` when it is not a node.
+pub(crate) fn node_header(payload: &mut &[u8]) -> Option<(u8, usize)> {
+    split_first(payload)
+}
+
+/// Takes the next entry off the front of a node's entries.
+pub(crate) fn node_entry<'a>(entries: &mut &'a [u8]) -> Option<Entry<'a>> {
+    split_first(entries)
+}
+
+fn split_first<'a, T: BorrowDecode<'a, ()>>(bytes: &mut &'a [u8]) -> Option<T> {
+    let (first, used) = bincode::borrow_decode_from_slice(bytes, super::CONFIG).ok()?;
+    *bytes = bytes.get(used..)?;
+    Some(first)
+}
+
+/// Writes a [`Node`] entry by entry, those of another one as they are encoded there.
+pub(crate) struct NodeWriter(Unsealed);
+
+impl NodeWriter {
+    /// Begins a node of this many entries, which have about this many bytes.
+    pub(crate) fn new(level: u8, entries: usize, bytes: usize) -> Result<Self, Error> {
+        let mut writer = Self(Unsealed::with_capacity(bytes + 8));
+        writer.put(&(level, entries))?;
+        Ok(writer)
+    }
+
+    pub(crate) fn entry(&mut self, key: &[u8], payload: &[u8]) -> Result<(), Error> {
+        self.put(&Entry { key, payload })
+    }
+
+    /// Adds entries of another node, encoded.
+    pub(crate) fn copy(&mut self, entries: &[u8]) {
+        self.0.end().extend_from_slice(entries);
+    }
+
+    pub(crate) fn done(self) -> Unsealed {
+        self.0
+    }
+
+    fn put(&mut self, stored: &impl Encode) -> Result<(), Error> {
+        bincode::encode_into_std_write(stored, self.0.end(), super::CONFIG).map_err(|_| super::NOT_ENCODED)?;
+        Ok(())
+    }
 }
 
 /// Under `p`.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     BranchId, Lsn, NamespaceId, branch,
     clock::Micros,
-    codec::{self, envelope, key, key::NodeId, record},
+    codec::{self, envelope, envelope::Unsealed, key, key::NodeId, record},
     engine::Inner,
     error::Error,
     locks::Held,
@@ -291,12 +291,12 @@ struct NewNodes<'a, 'b> {
 }
 
 impl Sink for NewNodes<'_, '_> {
-    fn write(&mut self, payload: Vec<u8>) -> Result<Child, Error> {
+    fn write(&mut self, payload: Unsealed) -> Result<Child, Error> {
         let id = NodeId(self.inner.ids.next()?);
         let key = key::node(self.namespace, id);
-        let (value, checksum) = envelope::seal(&key, &payload);
+        let (value, checksum) = payload.seal(&key);
         let child = Child { id, checksum };
-        let node = Node::decode(Bytes::from(payload)).ok_or(Error::Internal("a new node does not decode"))?;
+        let node = Node::decode(envelope::payload_of(&value)).ok_or(Error::Internal("a new node does not decode"))?;
         self.bytes += key.len() + value.len();
         self.builder.nodes.push((child, Arc::new(node)));
         self.builder.writes.push(Write::Create(key, value));

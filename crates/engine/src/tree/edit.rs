@@ -7,14 +7,14 @@
 //! The nodes whose place is taken leave the cache. Most are never read again, and what has to go by age would, until then, take the memory that the next nodes
 //! could use again. Where another branch still has them, its next read loads them once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{Child, Limits, Node, Nodes, Root};
 use crate::{
     NamespaceId,
-    codec::{self, record},
+    codec::{envelope::Unsealed, record::NodeWriter},
     error::Error,
 };
 
@@ -23,7 +23,7 @@ pub(crate) type Changes = BTreeMap<Bytes, Option<Bytes>>;
 
 /// Where the nodes of an edit go. Takes a node's payload, gives the reference to it.
 pub(crate) trait Sink {
-    fn write(&mut self, payload: Vec<u8>) -> Result<Child, Error>;
+    fn write(&mut self, payload: Unsealed) -> Result<Child, Error>;
 }
 
 /// Applies `changes` to the map of `root`; gives the same root when they change nothing.
@@ -52,44 +52,83 @@ pub(crate) fn edit(
 type Change<'a> = (&'a Bytes, &'a Option<Bytes>);
 
 /// A node that is not written yet.
-enum Page {
-    Leaf(Vec<(Bytes, Bytes)>),
-    Inner { level: u8, children: Vec<Draft> },
+struct Page {
+    level: u8,
+    runs: Vec<Run>,
 }
 
-/// A child of a page: as it was, or made anew.
-enum Draft {
-    Kept { key: Bytes, child: Child },
-    New { key: Bytes, page: Page },
+/// Entries that follow each other in a page.
+enum Run {
+    /// As they are in a node that is there, so that they can be copied as they are encoded.
+    Kept(Arc<Node>, Range<usize>),
+    /// A new entry of a leaf.
+    Value { key: Bytes, value: Bytes },
+    /// A child that is made anew.
+    Child { key: Bytes, page: Page },
 }
 
 /// More than what an entry takes beside its key and payload.
 pub(crate) const ENTRY_OVERHEAD_BYTES: usize = 4;
 
-impl Draft {
-    fn key(&self) -> &Bytes {
+impl Run {
+    /// Makes a page a child of the page above it; nothing of one without entries.
+    fn child(page: Page) -> Option<Self> {
+        let key = match page.runs.first()? {
+            Self::Kept(node, entries) => node.key_bytes(entries.start),
+            Self::Value { key, .. } | Self::Child { key, .. } => key.clone(),
+        };
+        Some(Self::Child { key, page })
+    }
+
+    fn len(&self) -> usize {
         match self {
-            Self::Kept { key, .. } | Self::New { key, .. } => key,
+            Self::Kept(_, entries) => entries.len(),
+            Self::Value { .. } | Self::Child { .. } => 1,
+        }
+    }
+
+    /// How many bytes the entry at `index` has.
+    fn entry_bytes(&self, index: usize) -> usize {
+        let bytes = match self {
+            Self::Kept(node, entries) => node.entry_bytes(entries.start + index),
+            Self::Value { key, value } => key.len() + value.len(),
+            Self::Child { key, .. } => key.len() + Child::BYTES,
+        };
+        bytes + ENTRY_OVERHEAD_BYTES
+    }
+
+    /// Cuts off the entries from `index` on.
+    fn split_off(&mut self, index: usize) -> Option<Self> {
+        match self {
+            Self::Kept(node, entries) if index < entries.len() => {
+                let end = std::mem::replace(&mut entries.end, entries.start + index);
+                Some(Self::Kept(Arc::clone(node), entries.end..end))
+            }
+            _ => None,
         }
     }
 }
 
 impl Page {
-    fn level(&self) -> u8 {
-        match self {
-            Self::Leaf(_) => 0,
-            Self::Inner { level, .. } => *level,
+    fn of_node(node: Arc<Node>) -> Self {
+        let mut page = Self { level: node.level(), runs: Vec::with_capacity(1) };
+        page.keep(&node, 0..node.len());
+        page
+    }
+
+    /// Adds entries as they are in a node.
+    fn keep(&mut self, node: &Arc<Node>, entries: Range<usize>) {
+        if !entries.is_empty() {
+            self.runs.push(Run::Kept(Arc::clone(node), entries));
         }
     }
 
+    fn len(&self) -> usize {
+        self.runs.iter().map(Run::len).sum()
+    }
+
     fn entry_bytes(&self) -> impl Iterator<Item = usize> {
-        let (leaf, inner): (&[(Bytes, Bytes)], &[Draft]) = match self {
-            Self::Leaf(entries) => (entries, &[]),
-            Self::Inner { children, .. } => (&[], children),
-        };
-        let leaf = leaf.iter().map(|(key, value)| key.len() + value.len() + ENTRY_OVERHEAD_BYTES);
-        let inner = inner.iter().map(|draft| draft.key().len() + Child::BYTES + ENTRY_OVERHEAD_BYTES);
-        leaf.chain(inner)
+        self.runs.iter().flat_map(|run| (0..run.len()).map(|index| run.entry_bytes(index)))
     }
 
     fn bytes(&self) -> usize {
@@ -98,32 +137,19 @@ impl Page {
 
     /// Cuts off the entries from `index` on.
     fn split_off(&mut self, index: usize) -> Self {
-        match self {
-            Self::Leaf(entries) => Self::Leaf(entries.split_off(index)),
-            Self::Inner { level, children } => Self::Inner { level: *level, children: children.split_off(index) },
+        let (mut left, mut at) = (index, 0);
+        while let Some(run) = self.runs.get(at).filter(|run| run.len() <= left) {
+            left -= run.len();
+            at += 1;
         }
-    }
-
-    fn first_key(&self) -> Option<&Bytes> {
-        match self {
-            Self::Leaf(entries) => entries.first().map(|(key, _)| key),
-            Self::Inner { children, .. } => children.first().map(Draft::key),
+        let mut runs = Vec::with_capacity(self.runs.len() - at);
+        if left > 0 {
+            runs.extend(self.runs[at].split_off(left));
+            at += 1;
         }
+        runs.extend(self.runs.drain(at..));
+        Self { level: self.level, runs }
     }
-
-    fn of_node(node: &Node) -> Result<Self, Error> {
-        let entries = 0..node.len();
-        if node.level() == 0 {
-            return Ok(Self::Leaf(entries.map(|index| (node.key_bytes(index), node.payload(index))).collect()));
-        }
-        let kept = |index| kept(node, index);
-        Ok(Self::Inner { level: node.level(), children: entries.map(kept).collect::<Result<_, _>>()? })
-    }
-}
-
-fn kept(node: &Node, index: usize) -> Result<Draft, Error> {
-    let child = node.child(index).ok_or(Error::Internal("a leaf has no children"))?;
-    Ok(Draft::Kept { key: node.key_bytes(index), child })
 }
 
 struct Editor<'a> {
@@ -136,82 +162,86 @@ impl Editor<'_> {
     /// The pages that take the node's place; none when nothing changes.
     fn edit_node(&self, node: &Arc<Node>, changes: &[Change<'_>]) -> Result<Option<Vec<Page>>, Error> {
         if node.level() == 0 {
-            return Ok(edit_leaf(node, changes).map(|entries| self.split(Page::Leaf(entries))));
+            return Ok(edit_leaf(node, changes).map(|page| self.split(page)));
         }
-        let mut drafts = Vec::with_capacity(node.len() + 1);
-        let mut rest = changes;
-        let mut changed = false;
-        for index in 0..node.len() {
+        let mut page = Page { level: node.level(), runs: Vec::new() };
+        let (mut rest, mut kept, mut changed) = (changes, 0, false);
+        while let Some(((first, _), _)) = rest.split_first() {
             // A child takes the changes before the next child's first key; the first child also takes those before its own.
+            let index = node.child_index(first).unwrap_or(0);
             let count = match index + 1 < node.len() {
                 true => rest.partition_point(|(key, _)| key.as_ref() < node.key(index + 1)),
                 false => rest.len(),
             };
-            let (own, later) = rest.split_at(count);
+            let (own, later) = rest.split_at(count.max(1));
             rest = later;
-            let pages = match own {
-                [] => None,
-                own => self.edit_node(&self.nodes.load_below(self.namespace, node, index)?, own)?,
-            };
-            match pages {
-                None => drafts.push(kept(node, index)?),
-                Some(pages) => {
-                    changed = true;
-                    if let Some(child) = node.child(index) {
-                        self.nodes.forget(child.id);
-                    }
-                    drafts.extend(pages.into_iter().filter_map(new_draft));
-                }
+            let below = self.nodes.load_below(self.namespace, node, index)?;
+            let Some(pages) = self.edit_node(&below, own)? else { continue };
+            changed = true;
+            if let Some(child) = node.child(index) {
+                self.nodes.forget(child.id);
             }
+            page.keep(node, kept..index);
+            page.runs.extend(pages.into_iter().filter_map(Run::child));
+            kept = index + 1;
         }
         if !changed {
             return Ok(None);
         }
-        let children = self.join_small(drafts)?;
-        Ok(Some(self.split(Page::Inner { level: node.level(), children })))
+        page.keep(node, kept..node.len());
+        Ok(Some(self.split(self.join_small(page)?)))
     }
 
-    fn is_small(&self, draft: &Draft) -> bool {
+    fn is_small(&self, run: &Run) -> bool {
         // A kept child was large enough, or had no neighbour; either way it was left so on purpose.
-        matches!(draft, Draft::New { page, .. } if page.bytes() < self.limits.min_bytes)
+        matches!(run, Run::Child { page, .. } if page.bytes() < self.limits.min_bytes)
     }
 
     /// Joins children that are too small with a neighbour.
-    fn join_small(&self, drafts: Vec<Draft>) -> Result<Vec<Draft>, Error> {
-        let mut joined: Vec<Draft> = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            match joined.pop_if(|last| self.is_small(last) || self.is_small(&draft)) {
-                None => joined.push(draft),
-                Some(last) => {
-                    let page = self.join(self.open(last)?, self.open(draft)?)?;
-                    joined.extend(self.split(page).into_iter().filter_map(new_draft));
-                }
+    fn join_small(&self, page: Page) -> Result<Page, Error> {
+        let Page { level, runs } = page;
+        let mut joined: Vec<Run> = Vec::with_capacity(runs.len());
+        let mut rest = runs.into_iter();
+        let mut next = rest.next();
+        while let Some(mut run) = next.take().or_else(|| rest.next()) {
+            let is_small = self.is_small(&run);
+            let Some(mut last) = joined.pop_if(|last| is_small || self.is_small(last)) else {
+                joined.push(run);
+                continue;
+            };
+            // Of several kept children, only the one beside a small one is joined with it.
+            next = run.split_off(1);
+            if last.len() > 1
+                && let Some(beside) = last.split_off(last.len() - 1)
+            {
+                joined.push(std::mem::replace(&mut last, beside));
             }
+            let both = self.join(self.open(last)?, self.open(run)?)?;
+            joined.extend(self.split(both).into_iter().filter_map(Run::child));
         }
-        Ok(joined)
+        Ok(Page { level, runs: joined })
     }
 
-    fn open(&self, draft: Draft) -> Result<Page, Error> {
-        match draft {
-            Draft::New { page, .. } => Ok(page),
-            Draft::Kept { child, .. } => Page::of_node(self.nodes.load(self.namespace, child)?.as_ref()),
+    /// The page of a single child.
+    fn open(&self, run: Run) -> Result<Page, Error> {
+        match run {
+            Run::Child { page, .. } => Ok(page),
+            Run::Kept(node, entries) => {
+                let child = node.child(entries.start).ok_or(Error::Internal("a leaf has no children"))?;
+                Ok(Page::of_node(self.nodes.load(self.namespace, child)?))
+            }
+            Run::Value { .. } => Err(Error::Internal("a leaf has no children")),
         }
     }
 
     /// Joins neighbours of one level.
-    fn join(&self, left: Page, right: Page) -> Result<Page, Error> {
-        match (left, right) {
-            (Page::Leaf(mut entries), Page::Leaf(more)) => {
-                entries.extend(more);
-                Ok(Page::Leaf(entries))
-            }
-            (Page::Inner { level, mut children }, Page::Inner { level: other, children: more }) if level == other => {
-                children.extend(more);
-                // An only child could not be joined before; now it has neighbours.
-                Ok(Page::Inner { level, children: self.join_small(children)? })
-            }
-            _ => Err(Error::Internal("neighbours in a map are at different levels")),
+    fn join(&self, mut left: Page, right: Page) -> Result<Page, Error> {
+        if left.level != right.level {
+            return Err(Error::Internal("neighbours in a map are at different levels"));
         }
+        left.runs.extend(right.runs);
+        // An only child could not be joined before; now it has neighbours.
+        if left.level == 0 { Ok(left) } else { self.join_small(left) }
     }
 
     /// Splits a page until each part is at most as large as the limit, or cannot be split into parts that are large enough.
@@ -246,20 +276,21 @@ impl Editor<'_> {
     /// Puts as many levels on top of the pages as they need, or takes away as many as they don't, and writes the result.
     fn write_root(&self, mut pages: Vec<Page>, sink: &mut impl Sink) -> Result<Root, Error> {
         while pages.len() > 1 {
-            let level = pages[0].level() + 1;
-            pages = self.split(Page::Inner { level, children: pages.into_iter().filter_map(new_draft).collect() });
+            let level = pages[0].level + 1;
+            pages = self.split(Page { level, runs: pages.into_iter().filter_map(Run::child).collect() });
         }
         let Some(mut top) = pages.pop() else { return Ok(Root::empty()) };
-        loop {
-            match top {
-                Page::Inner { ref mut children, .. } if children.len() == 1 => match children.pop() {
-                    Some(Draft::Kept { child, .. }) => return self.keep_root(child),
-                    Some(Draft::New { page, .. }) => top = page,
-                    None => return Ok(Root::empty()),
-                },
-                page => return self.write_top(page, sink),
+        while top.level > 0 && top.len() == 1 {
+            match top.runs.pop() {
+                Some(Run::Child { page, .. }) => top = page,
+                Some(Run::Kept(node, entries)) => {
+                    let child = node.child(entries.start).ok_or(Error::Internal("a leaf has no children"))?;
+                    return self.keep_root(child);
+                }
+                Some(Run::Value { .. }) | None => return Err(Error::Internal("a leaf has no children")),
             }
         }
+        self.write_top(top, sink)
     }
 
     /// A child that was there before is the root now.
@@ -277,64 +308,49 @@ impl Editor<'_> {
     }
 
     fn write_top(&self, page: Page, sink: &mut impl Sink) -> Result<Root, Error> {
-        let level = page.level();
+        let level = page.level;
         let payload = encode(page, sink)?;
-        if level == 0 && payload.len() <= self.limits.inline_bytes {
-            let node = Node::decode(payload.into()).ok_or(Error::Internal("a new node does not decode"))?;
+        if level == 0 && payload.payload_bytes() <= self.limits.inline_bytes {
+            let node = Node::decode(payload.into_payload()).ok_or(Error::Internal("a new node does not decode"))?;
             return Ok(Root::Inline(Arc::new(node)));
         }
         Ok(Root::Stored(sink.write(payload)?))
     }
 }
 
-fn new_draft(page: Page) -> Option<Draft> {
-    let key = page.first_key()?.clone();
-    Some(Draft::New { key, page })
-}
-
-/// The leaf's entries after the changes; none when they change nothing.
-fn edit_leaf(leaf: &Node, changes: &[Change<'_>]) -> Option<Vec<(Bytes, Bytes)>> {
-    let mut entries = Vec::with_capacity(leaf.len() + changes.len());
-    let mut changed = false;
-    let mut index = 0;
+/// The leaf after the changes; none when they change nothing.
+fn edit_leaf(leaf: &Arc<Node>, changes: &[Change<'_>]) -> Option<Page> {
+    let mut page = Page { level: 0, runs: Vec::with_capacity(2 * changes.len() + 1) };
+    let (mut kept, mut changed) = (0, false);
     for (key, value) in changes {
-        while index < leaf.len() && leaf.key(index) < key.as_ref() {
-            entries.push((leaf.key_bytes(index), leaf.payload(index)));
-            index += 1;
+        let (index, old) = match leaf.find(key) {
+            Ok(index) => (index, Some(leaf.payload_slice(index))),
+            Err(index) => (index, None),
+        };
+        if old == value.as_deref() {
+            continue;
         }
-        let old = (index < leaf.len() && leaf.key(index) == key.as_ref()).then(|| {
-            index += 1;
-            leaf.payload(index - 1)
-        });
-        changed |= old.as_ref() != value.as_ref();
-        if let Some(value) = value {
-            entries.push(((*key).clone(), value.clone()));
-        }
+        changed = true;
+        page.keep(leaf, kept..index);
+        page.runs.extend(value.as_ref().map(|value| Run::Value { key: (*key).clone(), value: value.clone() }));
+        kept = index + usize::from(old.is_some());
     }
-    entries.extend((index..leaf.len()).map(|index| (leaf.key_bytes(index), leaf.payload(index))));
-    changed.then_some(entries)
+    page.keep(leaf, kept..leaf.len());
+    changed.then_some(page)
 }
 
 /// Writes a page's new children, then gives its own payload.
-fn encode(page: Page, sink: &mut impl Sink) -> Result<Vec<u8>, Error> {
-    match page {
-        Page::Leaf(entries) => {
-            let entries = entries.iter().map(|(key, payload)| record::Entry { key, payload }).collect();
-            codec::encode(&record::Node { level: 0, entries })
-        }
-        Page::Inner { level, children } => {
-            let mut written = Vec::with_capacity(children.len());
-            for draft in children {
-                written.push(match draft {
-                    Draft::Kept { key, child } => (key, child.to_bytes()),
-                    Draft::New { key, page } => {
-                        let payload = encode(page, sink)?;
-                        (key, sink.write(payload)?.to_bytes())
-                    }
-                });
+fn encode(page: Page, sink: &mut impl Sink) -> Result<Unsealed, Error> {
+    let mut payload = NodeWriter::new(page.level, page.len(), page.bytes())?;
+    for run in page.runs {
+        match run {
+            Run::Kept(node, entries) => payload.copy(node.encoded(entries)),
+            Run::Value { key, value } => payload.entry(&key, &value)?,
+            Run::Child { key, page } => {
+                let below = encode(page, sink)?;
+                payload.entry(&key, &sink.write(below)?.to_bytes())?;
             }
-            let entries = written.iter().map(|(key, payload)| record::Entry { key, payload }).collect();
-            codec::encode(&record::Node { level, entries })
         }
     }
+    Ok(payload.done())
 }

@@ -1,8 +1,10 @@
 //! One node of a map, as it is read.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
-use crate::codec::{self, envelope::Checksum, key::NodeId, record};
+use crate::codec::{MAX_STORED_BYTES, envelope::Checksum, key::NodeId, record};
 use crate::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 
 /// No tree is higher; a damaged level is found by it.
@@ -37,6 +39,8 @@ impl Child {
 pub(crate) struct Node {
     bytes: Bytes,
     level: u8,
+    /// Where the first entry begins.
+    entries_start: usize,
     /// How many bytes all keys begin with.
     shared_bytes: usize,
     /// The 8 bytes of each key that follow the shared ones, as a number. Searching them touches a few cache lines, where searching the keys
@@ -53,12 +57,19 @@ struct Span {
     payload_bytes: u16,
 }
 
+impl Span {
+    fn key_in<'a>(&self, node: &'a [u8]) -> &'a [u8] {
+        &node[self.key_start as usize..][..usize::from(self.key_bytes)]
+    }
+}
+
 impl Node {
     pub(crate) fn empty() -> Self {
         // Level 0, no entries: golden bytes in the codec hold this.
         Self {
             bytes: Bytes::from_static(&[0, 0]),
             level: 0,
+            entries_start: 2,
             shared_bytes: 0,
             marks: Box::default(),
             spans: Box::default(),
@@ -67,14 +78,17 @@ impl Node {
 
     /// Decodes and checks a node's payload; `None` when it is not a node.
     pub(crate) fn decode(bytes: Bytes) -> Option<Self> {
-        let stored: record::Node<'_> = codec::borrow(&bytes)?;
-        let level = stored.level;
-        if level > MAX_LEVEL || (level > 0 && stored.entries.is_empty()) {
+        let mut rest = &bytes[..];
+        let (level, count) = record::node_header(&mut rest)?;
+        if level > MAX_LEVEL || (level > 0 && count == 0) || bytes.len() > MAX_STORED_BYTES {
             return None;
         }
-        let mut spans = Vec::with_capacity(stored.entries.len());
+        let entries_start = bytes.len() - rest.len();
+        // An entry has two bytes at least; a damaged count must not ask for any amount of memory.
+        let mut spans = Vec::with_capacity(count.min(rest.len() / 2));
         let mut previous: Option<&[u8]> = None;
-        for entry in &stored.entries {
+        for _ in 0..count {
+            let entry = record::node_entry(&mut rest)?;
             let payload_fits = match level {
                 0 => entry.payload.len() <= MAX_VALUE_BYTES,
                 _ => entry.payload.len() == Child::BYTES,
@@ -91,12 +105,18 @@ impl Node {
                 payload_bytes: u16::try_from(entry.payload.len()).ok()?,
             });
         }
-        let shared_bytes = match &stored.entries[..] {
-            [first, .., last] => first.key.iter().zip(last.key).take_while(|(first, last)| first == last).count(),
+        if !rest.is_empty() {
+            return None;
+        }
+        let shared_bytes = match &spans[..] {
+            [first, .., last] => {
+                let both = first.key_in(&bytes).iter().zip(last.key_in(&bytes));
+                both.take_while(|(first, last)| first == last).count()
+            }
             _ => 0,
         };
-        let marks = stored.entries.iter().map(|entry| mark(&entry.key[shared_bytes..])).collect();
-        Some(Self { spans: spans.into(), bytes, level, shared_bytes, marks })
+        let marks = spans.iter().map(|span| mark(&span.key_in(&bytes)[shared_bytes..])).collect();
+        Some(Self { spans: spans.into(), bytes, level, entries_start, shared_bytes, marks })
     }
 
     pub(crate) fn level(&self) -> u8 {
@@ -118,13 +138,29 @@ impl Node {
     }
 
     pub(crate) fn key(&self, index: usize) -> &[u8] {
-        let span = self.spans[index];
-        &self.bytes[span.key_start as usize..][..usize::from(span.key_bytes)]
+        self.spans[index].key_in(&self.bytes)
     }
 
     pub(super) fn payload_slice(&self, index: usize) -> &[u8] {
         let span = self.spans[index];
         &self.bytes[span.payload_start as usize..][..usize::from(span.payload_bytes)]
+    }
+
+    /// How many bytes the key and the payload at `index` have.
+    pub(super) fn entry_bytes(&self, index: usize) -> usize {
+        let span = self.spans[index];
+        usize::from(span.key_bytes) + usize::from(span.payload_bytes)
+    }
+
+    /// Some of the entries as they are encoded.
+    pub(super) fn encoded(&self, entries: Range<usize>) -> &[u8] {
+        let end_of = |index: usize| {
+            let span = self.spans[index];
+            span.payload_start as usize + usize::from(span.payload_bytes)
+        };
+        // Entries follow each other without a gap.
+        let place = |index: usize| index.checked_sub(1).map_or(self.entries_start, end_of);
+        &self.bytes[place(entries.start)..place(entries.end)]
     }
 
     /// The key at `index`, without a copy.
@@ -194,8 +230,33 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::codec;
 
     proptest! {
+        #[test]
+        fn copied_entries_are_as_they_would_be_encoded(
+            entries in proptest::collection::btree_map(
+                proptest::collection::vec(any::<u8>(), 1..300),
+                // Lengths of 251 bytes and more take more room.
+                proptest::collection::vec(any::<u8>(), 0..300),
+                1..300,
+            ),
+            bounds: [proptest::sample::Index; 2],
+        ) {
+            let entries: Vec<_> =
+                entries.iter().map(|(key, payload)| record::Entry { key, payload }).collect();
+            let node = Node::decode(codec::encode(&record::Node { level: 0, entries: entries.clone() })?.into());
+            let node = node.ok_or_else(|| TestCaseError::fail("the node does not decode"))?;
+            let [a, b] = bounds.map(|bound| bound.index(entries.len() + 1));
+            let some = a.min(b)..a.max(b);
+            let mut writer = record::NodeWriter::new(0, some.len() + 1, 0)?;
+            writer.copy(node.encoded(some.clone()));
+            writer.entry(b"key", b"payload")?;
+            let expected = entries[some].iter().cloned().chain([record::Entry { key: b"key", payload: b"payload" }]);
+            let expected = codec::encode(&record::Node { level: 0, entries: expected.collect() })?;
+            prop_assert_eq!(writer.done().into_payload(), expected);
+        }
+
         #[test]
         fn find_agrees_with_a_sorted_list(
             // Few different bytes, zeroes among them, make keys that share much, and keys that are prefixes of others.
