@@ -157,6 +157,11 @@ impl OperationId {
         self.0.as_bytes()
     }
 
+    /// The leading bytes, which the operations of the same commit share, and no others.
+    pub(crate) fn commit(&self) -> [u8; Self::COMMIT_BYTES] {
+        self.0.as_u64_pair().0.to_be_bytes()
+    }
+
     /// When the operation was scheduled.
     pub(crate) fn instant(&self) -> DateTime<Utc> {
         let commit = self.0.as_u64_pair().0;

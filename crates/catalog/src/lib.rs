@@ -99,7 +99,7 @@ pub use self::{
         AccountName, BranchName, DatabaseName, EndpointName, KeyName, LengthUnit, NameError, NameKind, ProjectName,
         RoleName, SnapshotName,
     },
-    operation::{DueOperation, Operation, OperationAction, OperationStatus, Outcome, Turn},
+    operation::{DueOperation, OpenOperation, Operation, OperationAction, OperationStatus, Outcome, Turn},
     page::Page,
     project::{NewProject, Project, ProjectChanged, ProjectCreated, ProjectQuery, ProjectUpdate},
     provenance::Provenance,

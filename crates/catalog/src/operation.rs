@@ -11,7 +11,7 @@ use offshoot_engine::{Direction, KeyRange};
 
 pub(crate) use self::queue::{Step, cancel, covered, forget, open_on, schedule};
 pub use self::{
-    queue::{DueOperation, Outcome},
+    queue::{DueOperation, OpenOperation, Outcome},
     turn::Turn,
 };
 use crate::{

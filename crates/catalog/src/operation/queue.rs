@@ -5,7 +5,7 @@
 //! Getting in reads nothing, so those who schedule on the same branch don't get in each other's way.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
     ops::Bound,
 };
 
@@ -55,6 +55,19 @@ pub struct DueOperation {
     /// Whether it failed, and something newer was scheduled on its endpoint since: then there is no use in waiting with
     /// another try.
     pub is_overtaken: bool,
+}
+
+/// An operation that isn't finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenOperation {
+    /// The operation's id.
+    pub id: OperationId,
+    /// The project that it belongs to.
+    pub project: ProjectId,
+    /// The branch that it is about.
+    pub branch: BranchId,
+    /// The endpoint that it is about, if it is about one.
+    pub endpoint: Option<EndpointId>,
 }
 
 /// What became of an operation.
@@ -221,7 +234,7 @@ impl Catalog {
     /// Up to `limit` operations of all projects that aren't finished, oldest first, whether or not it is their turn. An
     /// executor that does nothing for any of them can finish them together in this order, for each gets its turn when
     /// those before it are finished.
-    pub fn operations_open(&self, limit: usize) -> Result<Vec<DueOperation>> {
+    pub fn operations_open(&self, limit: usize) -> Result<Vec<OpenOperation>> {
         let mut source = self.snapshot()?;
         let open = system::OPEN_OPERATIONS.list(
             &mut source,
@@ -230,22 +243,41 @@ impl Catalog {
             Direction::Ascending,
             limit,
         )?;
-        open.into_iter().map(|(key, open)| load(&mut source, operation_id(&key)?, open.project)).collect()
+        let open_operation = |(key, open): (Bytes, OpenOperationRecord)| {
+            let OpenOperationRecord { project, branch, endpoint } = open;
+            Ok(OpenOperation { id: operation_id(&key)?, project, branch, endpoint })
+        };
+        open.into_iter().map(open_operation).collect()
     }
 
     /// Notes what became of operations, all at once or not at all; what waited for them gets its turn.
     ///
     /// An operation that was cancelled or deleted meanwhile is left as it is.
     pub fn operations_finish(&self, outcomes: &[(ProjectId, OperationId, Outcome)]) -> Result<()> {
-        self.commit(|tx| outcomes.iter().try_for_each(|(project, id, outcome)| finish(tx, project, *id, outcome)))
+        self.commit(|tx| {
+            let (mut projects, mut ended) = (HashMap::new(), BTreeSet::new());
+            for (project, id, outcome) in outcomes {
+                let found = match projects.entry(project) {
+                    Entry::Occupied(found) => found.into_mut(),
+                    Entry::Vacant(entry) => entry.insert(FoundProject::even_deleted(tx, project)?),
+                };
+                if let Some((found, deletion)) = found {
+                    finish(tx, (found.namespace(), deletion.is_some()), *id, outcome, &mut ended)?;
+                }
+            }
+            ended.into_iter().try_for_each(|(namespace, commit)| promote(tx, namespace, commit))
+        })
     }
 }
 
-fn finish(tx: &mut Transaction<'_>, project: &ProjectId, id: OperationId, outcome: &Outcome) -> Result<()> {
-    let Some((found, deletion)) = FoundProject::even_deleted(tx, project)? else {
-        return Ok(());
-    };
-    let namespace = found.namespace();
+/// Notes what became of an operation of a project, which may be deleted. Where something may wait for it, the commit that scheduled it is added to `ended`.
+fn finish(
+    tx: &mut Transaction<'_>,
+    (namespace, is_deleted): (NamespaceId, bool),
+    id: OperationId,
+    outcome: &Outcome,
+    ended: &mut BTreeSet<(NamespaceId, [u8; OperationId::COMMIT_BYTES])>,
+) -> Result<()> {
     let Some(record) = open_record(tx, namespace, id)? else {
         return Ok(());
     };
@@ -280,17 +312,18 @@ fn finish(tx: &mut Transaction<'_>, project: &ProjectId, id: OperationId, outcom
             for (covered, status) in &changes.covers {
                 if let Some(record) = open_record(tx, namespace, *covered)? {
                     close(tx, namespace, *covered, record, *status, None)?;
-                    promote(tx, namespace, *covered)?;
+                    ended.insert((namespace, covered.commit()));
                 }
             }
             *compute
         }
     };
     // A deleted project's endpoints stay as they were, so that those that ran can be started again.
-    if let (Some(endpoint), Some(state), None) = (&endpoint, compute, deletion) {
+    if let (Some(endpoint), Some(state), false) = (&endpoint, compute, is_deleted) {
         endpoint::set_state(tx, namespace, (&branch, endpoint), state)?;
     }
-    promote(tx, namespace, id)
+    ended.insert((namespace, id.commit()));
+    Ok(())
 }
 
 /// The record of an operation that is there and isn't finished.
@@ -329,6 +362,9 @@ fn close(
     error: Option<&str>,
 ) -> Result<()> {
     let key = pair(record.branch.as_str(), id.as_bytes());
+    if record.status == OperationStatus::Failed {
+        system::RETRIES.delete(tx, NamespaceId::SYSTEM, id.as_bytes())?;
+    }
     let closed = OperationRecord {
         status,
         failures_count: record.failures_count.saturating_add(u32::from(error.is_some())),
@@ -339,14 +375,13 @@ fn close(
     };
     project::OPERATIONS.put(tx, namespace, id.as_bytes(), &closed)?;
     project::BRANCH_OPERATIONS.delete(tx, namespace, &key)?;
-    system::RETRIES.delete(tx, NamespaceId::SYSTEM, id.as_bytes())?;
     system::OPEN_OPERATIONS.delete(tx, NamespaceId::SYSTEM, id.as_bytes())
 }
 
-/// Moves what waited for `id` within the same request, and has nothing else to wait for, to running.
-fn promote(tx: &mut Transaction<'_>, namespace: NamespaceId, id: OperationId) -> Result<()> {
+/// Moves what waited within a commit's operations, and has nothing to wait for any more, to running.
+fn promote(tx: &mut Transaction<'_>, namespace: NamespaceId, commit: [u8; OperationId::COMMIT_BYTES]) -> Result<()> {
     let mut open: Vec<OperationRecord> = Vec::new();
-    for (key, record) in project::OPERATIONS.all(tx, namespace, &id.as_bytes()[..OperationId::COMMIT_BYTES])? {
+    for (key, record) in project::OPERATIONS.all(tx, namespace, &commit)? {
         if record.status.is_final() {
             continue;
         }
@@ -442,8 +477,8 @@ pub(crate) fn covered(
         OperationAction::ApplyConfig => Some((*id, OperationStatus::Finished)),
         OperationAction::SuspendCompute if at + 1 < open.len() => {
             let (before, applies) = open.get(at.checked_sub(1)?)?;
-            let is_of_it = id.as_bytes()[..OperationId::COMMIT_BYTES] == before.as_bytes()[..OperationId::COMMIT_BYTES];
-            (is_of_it && applies.action == OperationAction::ApplyConfig).then_some((*id, OperationStatus::Skipped))
+            (id.commit() == before.commit() && applies.action == OperationAction::ApplyConfig)
+                .then_some((*id, OperationStatus::Skipped))
         }
         _ => None,
     };

@@ -70,7 +70,7 @@ fn follows_apply(
     id: OperationId,
     endpoint: &EndpointId,
 ) -> Result<bool> {
-    let requested = project::OPERATIONS.all(source, namespace, &id.as_bytes()[..OperationId::COMMIT_BYTES])?;
+    let requested = project::OPERATIONS.all(source, namespace, &id.commit())?;
     Ok(requested
         .iter()
         .any(|(_, record)| record.action == OperationAction::ApplyConfig && record.endpoint.as_ref() == Some(endpoint)))

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use offshoot_catalog::{Catalog, ComputeState, DueOperation, Error, OperationId, Outcome, ProjectId};
+use offshoot_catalog::{Catalog, ComputeState, Error, OpenOperation, OperationId, Outcome, ProjectId};
 
 use crate::{PATIENCE, error_chain};
 
@@ -38,7 +38,7 @@ fn finish_batch(catalog: &Catalog) -> Result<usize, Error> {
 }
 
 /// Nothing runs, so an endpoint's compute is idle whatever the operation was.
-fn finished(open: DueOperation) -> (ProjectId, OperationId, Outcome) {
-    let compute = open.operation.endpoint.is_some().then_some(ComputeState::Idle);
-    (open.project, open.operation.id, Outcome::Finished { compute })
+fn finished(open: OpenOperation) -> (ProjectId, OperationId, Outcome) {
+    let compute = open.endpoint.is_some().then_some(ComputeState::Idle);
+    (open.project, open.id, Outcome::Finished { compute })
 }
