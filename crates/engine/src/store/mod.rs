@@ -167,7 +167,8 @@ impl KeyRange {
 /// One change of one key.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Write {
-    /// Writes a key that never had a value: the caller vouches for it, so the store need not look.
+    /// Writes a key that has no value: the caller vouches for it, so the store need not look. Where that is not true, older snapshots lose the value that
+    /// there was, and the store's digest is wrong from then on; debug builds check it.
     Create(Bytes, Bytes),
     /// Writes a key, whether it had a value or not.
     Put(Bytes, Bytes),
@@ -298,7 +299,7 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// - [`StoreError::CommitTooLarge`] for a commit of more than [`Store::max_commit_bytes`].
-    /// - [`StoreError::InvalidCommit`] for a commit that breaks the rules of [`Commit`] or [`Write`].
+    /// - [`StoreError::InvalidCommit`] for a commit that breaks the rules of [`Commit`]; in debug builds also those of [`Write::Create`].
     /// - [`StoreError::Poisoned`] after a commit could not be made durable.
     fn submit(&self, commit: Commit) -> Result<Submitted, StoreError>;
 

@@ -43,7 +43,7 @@ pub(super) struct Chains {
     keys: BTreeMap<Bytes, Chain>,
     /// Which keys to look at when a commit's values may leave, oldest commit first.
     history: VecDeque<(Sequence, Arc<[Write]>)>,
-    /// The newest commit of which keys may have left.
+    /// What a commit after this one wrote is here; what is older may have left.
     horizon: Sequence,
 }
 
@@ -98,10 +98,11 @@ impl Chains {
     /// Lets go of what no reader of `floor` or later needs, for up to `commits` commits; the base must have all up to `floor`. Whether that is all.
     pub(super) fn prune(&mut self, floor: Sequence, commits: usize) -> bool {
         for _ in 0..commits {
-            let Some((sequence, writes)) = self.history.pop_front_if(|(sequence, _)| *sequence <= floor) else {
+            let Some((_, writes)) = self.history.pop_front_if(|(sequence, _)| *sequence <= floor) else {
                 return true;
             };
-            self.horizon = sequence;
+            // With an older commit of a key a newer one leaves too, up to the floor.
+            self.horizon = self.horizon.max(floor);
             for write in writes.iter() {
                 // Most keys are not written again so soon.
                 if let Some((key, mut chain)) = self.keys.remove_entry(write.key())
@@ -137,6 +138,18 @@ mod tests {
         }
         chains.prune(Sequence::new(1000), 1);
         assert_eq!(chains.len(), 0);
+    }
+
+    #[test]
+    fn what_left_with_an_older_commit_is_not_taken_for_unchanged() {
+        let mut chains = Chains::default();
+        for (number, key) in [(1, "twice"), (2, "other"), (3, "twice")] {
+            let writes: Arc<[Write]> = Arc::from([Write::Put(Bytes::from(key), Bytes::from("value"))]);
+            chains.push(Sequence::new(number), &writes, &[None]);
+        }
+        assert!(!chains.prune(Sequence::new(3), 1), "there is more to let go of");
+        assert!(!chains.unchanged(&KeyRange::ALL, Sequence::new(2)));
+        assert!(chains.unchanged(&KeyRange::ALL, Sequence::new(3)));
     }
 
     #[test]

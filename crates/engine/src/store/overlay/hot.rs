@@ -10,7 +10,7 @@ use quick_cache::{Weighter, sync::Cache};
 
 use crate::store::{Direction, KeyRange, Sequence};
 
-/// What was read from the base, so that reading it again costs no look into it.
+/// What was read, so that reading it again costs no look into the base.
 pub(crate) struct Hot(Option<Caches>);
 
 struct Caches {
@@ -18,7 +18,8 @@ struct Caches {
     ///
     /// A key leaves before a commit of it can be applied. It comes back, under the same lock, only if no commit was accepted while its value was read.
     values: Cache<Bytes, Bytes, ByBytes>,
-    /// Ranges that were read whole and had few entries.
+    /// Ranges that were read whole and had few entries. They leave by age alone: an entry says of which sequences it is true, and who reads it finds out
+    /// whether it still is, as long as the chains know. So a range must be read about as often as the base takes commits, or the base is read again.
     ranges: Cache<(KeyRange, Direction), Arc<ShortRange>, ByBytes>,
 }
 
@@ -28,8 +29,8 @@ const MAX_HOT_VALUE_BYTES: usize = 512;
 /// Ranges with more entries are not kept.
 const MAX_SHORT_RANGE: usize = 8;
 
-/// Of how many bytes ranges get one.
-const RANGES_OF: u64 = 8;
+/// Ranges get this part of all bytes.
+const RANGES_PART: u64 = 8;
 
 #[derive(Clone)]
 struct ByBytes;
@@ -55,7 +56,7 @@ impl Hot {
     #[cfg(feature = "sled")]
     pub(crate) fn with_bytes(bytes: u64) -> Self {
         let count = |bytes: u64| usize::try_from(bytes / 256).unwrap_or(usize::MAX).clamp(64, 1 << 22);
-        let of_ranges = bytes / RANGES_OF;
+        let of_ranges = bytes / RANGES_PART;
         let of_values = bytes - of_ranges;
         Self(Some(Caches {
             values: Cache::with_weighter(count(of_values), of_values, ByBytes),
@@ -92,17 +93,19 @@ impl Hot {
 
     /// Keeps what a range has at `at`, where that is little.
     pub(super) fn insert_range(&self, range: KeyRange, direction: Direction, entries: &[(Bytes, Bytes)], at: Sequence) {
-        if let Some(caches) = &self.0
-            && entries.len() <= MAX_SHORT_RANGE
-            && entries.iter().all(|(_, value)| value.len() <= MAX_HOT_VALUE_BYTES)
-        {
+        let Some(caches) = &self.0 else { return };
+        let is_little =
+            entries.len() <= MAX_SHORT_RANGE && entries.iter().all(|(_, value)| value.len() <= MAX_HOT_VALUE_BYTES);
+        let key = (range, direction);
+        // Who reads an old state does not take away what those who read the newest one need.
+        if is_little && caches.ranges.get(&key).is_none_or(|known| known.from <= at) {
             let known = ShortRange { entries: entries.to_vec(), from: at, to: AtomicU64::new(at.number()) };
-            caches.ranges.insert((range, direction), Arc::new(known));
+            caches.ranges.insert(key, Arc::new(known));
         }
     }
 }
 
-/// What a range has, all of it, as long as it is known to be so.
+/// All that a range has, and of which sequences that is true.
 pub(super) struct ShortRange {
     entries: Vec<(Bytes, Bytes)>,
     from: Sequence,
@@ -110,20 +113,24 @@ pub(super) struct ShortRange {
 }
 
 impl ShortRange {
-    /// What the range has at `at`, where that is known; `holds` says whether nothing was written to it after a sequence and up to `latest`.
+    /// What the range has at `at`, where that is known. Nobody may commit meanwhile: `is_unchanged` says whether nothing was written to the range after a
+    /// sequence, up to `latest`.
     pub(super) fn at(
         &self,
         at: Sequence,
         latest: Sequence,
-        holds: impl FnOnce(Sequence) -> bool,
+        is_unchanged: impl FnOnce(Sequence) -> bool,
     ) -> Option<&[(Bytes, Bytes)]> {
+        if at < self.from {
+            return None;
+        }
         let to = Sequence::new(self.to.load(Ordering::Relaxed));
         if at > to {
-            if !holds(to) {
+            if !is_unchanged(to) {
                 return None;
             }
             self.to.fetch_max(latest.number(), Ordering::Relaxed);
         }
-        (self.from <= at).then_some(&self.entries)
+        Some(&self.entries)
     }
 }

@@ -45,6 +45,7 @@ impl<B: Base> Snapshot for OverlaySnapshot<'_, B> {
             snapshot: self,
             rest: range.clone(),
             direction,
+            is_begun: false,
             page_size: FIRST_PAGE,
             page: VecDeque::new(),
         })
@@ -57,6 +58,7 @@ struct RangeRead<'a, B: Base> {
     /// What was not read from the base yet.
     rest: KeyRange,
     direction: Direction,
+    is_begun: bool,
     page_size: usize,
     page: VecDeque<(Bytes, Bytes)>,
 }
@@ -65,7 +67,7 @@ impl<B: Base> RangeRead<'_, B> {
     /// Reads the next page, which may turn out empty while there is more to read.
     fn read_page(&mut self) -> Result<(), StoreError> {
         let overlay = self.snapshot.overlay;
-        let is_first = self.page_size == FIRST_PAGE;
+        let is_first = !std::mem::replace(&mut self.is_begun, true);
         if is_first && let Some(known) = self.known() {
             self.page = known;
             self.split_off(&[]);
@@ -93,6 +95,7 @@ impl<B: Base> RangeRead<'_, B> {
     fn known(&self) -> Option<VecDeque<(Bytes, Bytes)>> {
         let OverlaySnapshot { overlay, sequence, .. } = self.snapshot;
         let known = overlay.hot.range(&self.rest, self.direction)?;
+        // As long as it is held, nothing is committed.
         let state = overlay.state.read();
         let entries = known.at(*sequence, state.latest, |since| state.chains.unchanged(&self.rest, since));
         entries.map(|entries| entries.iter().cloned().collect())

@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, ops::Bound};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::store::{Condition, Entries, MemoryStore, Snapshot, Store};
 
@@ -178,6 +180,7 @@ fn a_short_range_that_was_read_needs_the_base_only_after_a_change_to_it() {
 
     submit(&overlay, "beside", &["a", "d", "e"]);
     flush(&overlay);
+    // The open snapshot makes the overlay remember what was written.
     assert_eq!(reads_base(View::Durable), (false, vec![Bytes::from("old"); 2]), "nothing was written to it");
 
     submit(&overlay, "new", &["c", "cc"]);
@@ -188,6 +191,25 @@ fn a_short_range_that_was_read_needs_the_base_only_after_a_change_to_it() {
     flush(&overlay);
     assert_eq!(read(View::Durable, Direction::Ascending), new);
     assert_eq!(reads_base(View::Latest), (false, new));
+}
+
+#[test]
+fn a_short_range_is_right_while_what_was_written_is_let_go_of() {
+    let overlay = with_old_values();
+    let range = KeyRange { start: Bound::Included(Bytes::from("b")), end: Bound::Excluded(Bytes::from("d")) };
+    let read = || values(overlay.snapshot(View::Latest).unwrap().range(&range, Direction::Ascending));
+    submit(&overlay, "first", &["b"]);
+    for _ in 0..2 * PRUNED_AT_ONCE {
+        submit(&overlay, "beside", &["z"]);
+    }
+    assert_eq!(read(), ["first", "old"]);
+    submit(&overlay, "second", &["b"]);
+    // As the overlay does it, up to where it lets others have their turn.
+    let newest = apply(&overlay).last().unwrap().sequence;
+    overlay.state.write().durable = newest;
+    overlay.state.write().applied = newest;
+    assert!(!overlay.state.write().chains.prune(newest, PRUNED_AT_ONCE));
+    assert_eq!(read(), ["second", "old"]);
 }
 
 #[test]
@@ -204,6 +226,7 @@ fn a_short_range_is_forgotten_with_what_was_written_since() {
     assert_eq!(read().len(), 3);
 }
 
+#[cfg(debug_assertions)]
 #[test]
 fn create_vouches_for_an_absent_key() {
     let overlay = with_old_values();
@@ -294,4 +317,107 @@ fn a_value_that_is_kept_leaves_when_it_is_overwritten_or_deleted() {
     assert!(matches!(overlay.submit(delete), Ok(Submitted::Applied(_))));
     flush(&overlay);
     assert_eq!(overlay.get(View::Durable, b"a").unwrap(), None);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write(BTreeMap<u8, Option<u8>>),
+    /// Makes durable what is pending.
+    Flush,
+    /// Brings what is durable to the base, and lets go of what so many commits wrote.
+    Apply(usize),
+    Open(View),
+    Close(prop::sample::Index),
+    /// Reads a range in an open snapshot and in a new one of each view.
+    Read(prop::sample::Index, u8, u8, Direction),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let view = || prop_oneof![Just(View::Durable), Just(View::Latest)];
+    let direction = prop_oneof![Just(Direction::Ascending), Just(Direction::Descending)];
+    prop_oneof![
+        4 => prop::collection::btree_map(0..8_u8, prop::option::weighted(0.7, any::<u8>()), 1..3).prop_map(Step::Write),
+        2 => Just(Step::Flush),
+        2 => (1..6_usize).prop_map(Step::Apply),
+        1 => view().prop_map(Step::Open),
+        1 => any::<prop::sample::Index>().prop_map(Step::Close),
+        // Few ranges, so that they are read again.
+        6 => (any::<prop::sample::Index>(), 0..3_u8, 3..6_u8, direction)
+            .prop_map(|(snapshot, start, end, direction)| Step::Read(snapshot, start, end, direction)),
+    ]
+}
+
+fn bytes(byte: u8) -> Bytes {
+    Bytes::from(vec![b'k', byte])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn ranges_are_what_a_map_of_each_commit_has(steps in prop::collection::vec(step(), 1..120)) {
+        let overlay = Overlay::new(Hooked::default(), Sequence::ZERO, usize::MAX, Hot::with_bytes(1 << 16));
+        let mut states: Vec<BTreeMap<Bytes, Bytes>> = vec![BTreeMap::new()];
+        let mut snapshots = Vec::new();
+        let mut unapplied: Vec<Pending> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Write(changes) => {
+                    let mut state = states[states.len() - 1].clone();
+                    let mut writes = Vec::new();
+                    for (key, value) in changes {
+                        let key = bytes(key);
+                        writes.push(match value.map(bytes) {
+                            Some(value) => {
+                                state.insert(key.clone(), value.clone());
+                                Write::Put(key, value)
+                            }
+                            None => {
+                                state.remove(&key);
+                                Write::Delete(key)
+                            }
+                        });
+                    }
+                    states.push(state);
+                    let submitted = overlay.submit(Commit { conditions: Vec::new(), writes }).unwrap();
+                    prop_assert!(matches!(submitted, Submitted::Applied(_)));
+                }
+                Step::Flush => {
+                    let commits = overlay.take(usize::MAX);
+                    overlay.durable(&commits);
+                    unapplied.extend(commits);
+                }
+                Step::Apply(commits) => {
+                    let Some(newest) = unapplied.last().map(|commit| commit.sequence) else { continue };
+                    let state = &states[usize::try_from(newest.number()).unwrap()];
+                    *overlay.base().entries.write() = state.clone();
+                    unapplied.clear();
+                    let mut state = overlay.state.write();
+                    state.applied = newest;
+                    let oldest = overlay.pins.lock().keys().next().copied();
+                    state.chains.prune(oldest.map_or(newest, |pin| pin.min(newest)), commits);
+                    overlay.chained.store(state.chains.len(), Ordering::SeqCst);
+                }
+                Step::Open(view) => snapshots.push(overlay.snapshot(view).unwrap()),
+                Step::Close(index) if !snapshots.is_empty() => {
+                    drop(snapshots.swap_remove(index.index(snapshots.len())));
+                }
+                Step::Close(_) => {}
+                Step::Read(index, start, end, direction) => {
+                    let range = KeyRange { start: Bound::Included(bytes(start)), end: Bound::Excluded(bytes(end)) };
+                    let new = [View::Durable, View::Latest].map(|view| overlay.snapshot(view).unwrap());
+                    let open = (!snapshots.is_empty()).then(|| &snapshots[index.index(snapshots.len())]);
+                    for snapshot in new.iter().chain(open) {
+                        let found: Vec<_> = snapshot.range(&range, direction).map(|entry| entry.unwrap()).collect();
+                        let state = &states[usize::try_from(snapshot.sequence().number()).unwrap()];
+                        let expected = state.range(bytes(start)..bytes(end)).map(|(key, value)| (key.clone(), value.clone()));
+                        let mut expected: Vec<_> = expected.collect();
+                        if direction == Direction::Descending {
+                            expected.reverse();
+                        }
+                        prop_assert_eq!(found, expected, "at {}", snapshot.sequence());
+                    }
+                }
+            }
+        }
+    }
 }
