@@ -2,6 +2,8 @@
 //!
 //! The checksum covers the key, the format and the payload, so that a value stored under the wrong key is found too.
 
+use std::io;
+
 use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -30,25 +32,24 @@ pub(crate) fn seal(key: &[u8], payload: &[u8]) -> (Bytes, Checksum) {
 
 pub(crate) fn seal_as(format: u8, key: &[u8], payload: &[u8]) -> (Bytes, Checksum) {
     let mut value = Unsealed::with_capacity(payload.len());
-    value.0.extend_from_slice(payload);
+    value.extend(payload);
     value.seal_as(format, key)
 }
 
 /// A payload with room for the header before it, so that wrapping it takes no copy.
-#[derive(Debug)]
 pub(crate) struct Unsealed(Vec<u8>);
 
 impl Unsealed {
-    /// An empty payload, to be filled with about this many bytes.
+    /// An empty payload, to be filled with up to this many bytes; more take time, fewer take memory.
     pub(crate) fn with_capacity(payload_bytes: usize) -> Self {
         let mut value = Vec::with_capacity(HEADER_BYTES + payload_bytes);
         value.extend_from_slice(&[0; HEADER_BYTES]);
         Self(value)
     }
 
-    /// Where what is written is added to the payload.
-    pub(crate) fn end(&mut self) -> &mut Vec<u8> {
-        &mut self.0
+    /// Adds to the payload.
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
     }
 
     pub(crate) fn payload_bytes(&self) -> usize {
@@ -70,6 +71,17 @@ impl Unsealed {
         header[0] = format;
         header[1..].copy_from_slice(&checksum.0.to_be_bytes());
         (self.0.into(), checksum)
+    }
+}
+
+impl io::Write for Unsealed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -117,9 +117,13 @@ fn split_first<'a, T: BorrowDecode<'a, ()>>(bytes: &mut &'a [u8]) -> Option<T> {
 pub(crate) struct NodeWriter(Unsealed);
 
 impl NodeWriter {
-    /// Begins a node of this many entries, which have about this many bytes.
+    /// More than what an entry takes beside its key and payload.
+    pub(crate) const ENTRY_OVERHEAD_BYTES: usize = 2 * 3;
+
+    /// Begins a node of this many entries, which have up to this many bytes as they are encoded.
     pub(crate) fn new(level: u8, entries: usize, bytes: usize) -> Result<Self, Error> {
-        let mut writer = Self(Unsealed::with_capacity(bytes + 8));
+        // The level and the number before them.
+        let mut writer = Self(Unsealed::with_capacity(1 + 3 + bytes));
         writer.put(&(level, entries))?;
         Ok(writer)
     }
@@ -130,7 +134,7 @@ impl NodeWriter {
 
     /// Adds entries of another node, encoded.
     pub(crate) fn copy(&mut self, entries: &[u8]) {
-        self.0.end().extend_from_slice(entries);
+        self.0.extend(entries);
     }
 
     pub(crate) fn done(self) -> Unsealed {
@@ -138,7 +142,7 @@ impl NodeWriter {
     }
 
     fn put(&mut self, stored: &impl Encode) -> Result<(), Error> {
-        bincode::encode_into_std_write(stored, self.0.end(), super::CONFIG).map_err(|_| super::NOT_ENCODED)?;
+        bincode::encode_into_std_write(stored, &mut self.0, super::CONFIG).map_err(|_| super::NOT_ENCODED)?;
         Ok(())
     }
 }

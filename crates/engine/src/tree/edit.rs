@@ -67,7 +67,7 @@ enum Run {
     Child { key: Bytes, page: Page },
 }
 
-/// More than what an entry takes beside its key and payload.
+/// About what an entry takes beside its key and payload.
 pub(crate) const ENTRY_OVERHEAD_BYTES: usize = 4;
 
 impl Run {
@@ -95,6 +95,15 @@ impl Run {
             Self::Child { key, .. } => key.len() + Child::BYTES,
         };
         bytes + ENTRY_OVERHEAD_BYTES
+    }
+
+    /// At most how many bytes the entries have as they are encoded.
+    fn encoded_bytes(&self) -> usize {
+        match self {
+            Self::Kept(node, entries) => node.encoded(entries.clone()).len(),
+            Self::Value { key, value } => key.len() + value.len() + NodeWriter::ENTRY_OVERHEAD_BYTES,
+            Self::Child { key, .. } => key.len() + Child::BYTES + NodeWriter::ENTRY_OVERHEAD_BYTES,
+        }
     }
 
     /// Cuts off the entries from `index` on.
@@ -341,7 +350,8 @@ fn edit_leaf(leaf: &Arc<Node>, changes: &[Change<'_>]) -> Option<Page> {
 
 /// Writes a page's new children, then gives its own payload.
 fn encode(page: Page, sink: &mut impl Sink) -> Result<Unsealed, Error> {
-    let mut payload = NodeWriter::new(page.level, page.len(), page.bytes())?;
+    let bytes = page.runs.iter().map(Run::encoded_bytes).sum();
+    let mut payload = NodeWriter::new(page.level, page.len(), bytes)?;
     for run in page.runs {
         match run {
             Run::Kept(node, entries) => payload.copy(node.encoded(entries)),
