@@ -64,8 +64,6 @@ pub struct OpenOperation {
     pub id: OperationId,
     /// The project that it belongs to.
     pub project: ProjectId,
-    /// The branch that it is about.
-    pub branch: BranchId,
     /// The endpoint that it is about, if it is about one.
     pub endpoint: Option<EndpointId>,
 }
@@ -244,46 +242,52 @@ impl Catalog {
             limit,
         )?;
         let open_operation = |(key, open): (Bytes, OpenOperationRecord)| {
-            let OpenOperationRecord { project, branch, endpoint } = open;
-            Ok(OpenOperation { id: operation_id(&key)?, project, branch, endpoint })
+            let OpenOperationRecord { project, endpoint, .. } = open;
+            Ok(OpenOperation { id: operation_id(&key)?, project, endpoint })
         };
         open.into_iter().map(open_operation).collect()
     }
 
-    /// Notes what became of operations, all at once or not at all; what waited for them gets its turn.
+    /// Notes what became of operations, all at once or not at all; what waited for them gets its turn. Gives of how many something was noted.
     ///
     /// An operation that was cancelled or deleted meanwhile is left as it is.
-    pub fn operations_finish(&self, outcomes: &[(ProjectId, OperationId, Outcome)]) -> Result<()> {
+    pub fn operations_finish(&self, outcomes: &[(ProjectId, OperationId, Outcome)]) -> Result<usize> {
         self.commit(|tx| {
-            let (mut projects, mut ended) = (HashMap::new(), BTreeSet::new());
+            let (mut projects, mut ended, mut noted) = (HashMap::new(), BTreeSet::new(), 0);
             for (project, id, outcome) in outcomes {
                 let found = match projects.entry(project) {
                     Entry::Occupied(found) => found.into_mut(),
                     Entry::Vacant(entry) => entry.insert(FoundProject::even_deleted(tx, project)?),
                 };
                 if let Some((found, deletion)) = found {
-                    finish(tx, (found.namespace(), deletion.is_some()), *id, outcome, &mut ended)?;
+                    let place = (found.namespace(), deletion.is_some());
+                    noted += usize::from(finish(tx, place, *id, outcome, &mut ended)?);
                 }
             }
-            ended.into_iter().try_for_each(|(namespace, commit)| promote(tx, namespace, commit))
+            ended.into_iter().try_for_each(|(namespace, commit)| promote(tx, namespace, commit))?;
+            Ok(noted)
         })
     }
 }
 
 /// Notes what became of an operation of a project, which may be deleted. Where something may wait for it, the commit that scheduled it is added to `ended`.
+/// Gives whether there was anything to note.
 fn finish(
     tx: &mut Transaction<'_>,
     (namespace, is_deleted): (NamespaceId, bool),
     id: OperationId,
     outcome: &Outcome,
     ended: &mut BTreeSet<(NamespaceId, [u8; OperationId::COMMIT_BYTES])>,
-) -> Result<()> {
+) -> Result<bool> {
     let Some(record) = open_record(tx, namespace, id)? else {
-        return Ok(());
+        return Ok(false);
     };
     let (branch, endpoint, action) = (record.branch.clone(), record.endpoint.clone(), record.action);
     let compute = match outcome {
-        Outcome::Failed { error, retry_at: Some(at) } => return note_failure(tx, namespace, id, record, error, *at),
+        Outcome::Failed { error, retry_at: Some(at) } => {
+            note_failure(tx, namespace, id, record, error, *at)?;
+            return Ok(true);
+        }
         Outcome::Failed { error, retry_at: None } => {
             close(tx, namespace, id, record, OperationStatus::Error, Some(error))?;
             None
@@ -323,7 +327,7 @@ fn finish(
         endpoint::set_state(tx, namespace, (&branch, endpoint), state)?;
     }
     ended.insert((namespace, id.commit()));
-    Ok(())
+    Ok(true)
 }
 
 /// The record of an operation that is there and isn't finished.
@@ -362,6 +366,7 @@ fn close(
     error: Option<&str>,
 ) -> Result<()> {
     let key = pair(record.branch.as_str(), id.as_bytes());
+    // Only an operation that failed, and was not closed since, has an entry.
     if record.status == OperationStatus::Failed {
         system::RETRIES.delete(tx, NamespaceId::SYSTEM, id.as_bytes())?;
     }

@@ -29,7 +29,8 @@ fn due(world: &World) -> Result<DueOperation, Box<dyn std::error::Error>> {
 }
 
 fn finish(world: &World, due: &DueOperation, outcome: Outcome) -> Result<(), Error> {
-    world.catalog.operations_finish(&[(due.project.clone(), due.operation.id, outcome)])
+    world.catalog.operations_finish(&[(due.project.clone(), due.operation.id, outcome)])?;
+    Ok(())
 }
 
 /// Does what is due as an executor would, leaving the compute active.

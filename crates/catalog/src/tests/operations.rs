@@ -13,7 +13,8 @@ fn due(world: &World) -> Result<Vec<Operation>, Error> {
 }
 
 fn finish(world: &World, id: OperationId, compute: Option<ComputeState>) -> Result<(), Error> {
-    world.catalog.operations_finish(&[(world.project.clone(), id, Outcome::Finished { compute })])
+    world.catalog.operations_finish(&[(world.project.clone(), id, Outcome::Finished { compute })])?;
+    Ok(())
 }
 
 /// Does what is due until nothing is, leaving computes in `state`.

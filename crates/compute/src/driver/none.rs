@@ -31,10 +31,15 @@ fn finish_batch(catalog: &Catalog) -> Result<usize, Error> {
     }
     let open = catalog.operations_open(BATCH)?;
     let outcomes: Vec<_> = open.into_iter().map(finished).collect();
-    if !outcomes.is_empty() {
-        catalog.operations_finish(&outcomes)?;
+    if outcomes.is_empty() {
+        return Ok(0);
     }
-    Ok(outcomes.len())
+    let finished = catalog.operations_finish(&outcomes)?;
+    if finished == 0 {
+        // Somebody else may have finished them all; if they stay, they keep others from being looked at.
+        tracing::warn!(count = outcomes.len(), "operations of the queue have nothing to be finished");
+    }
+    Ok(finished)
 }
 
 /// Nothing runs, so an endpoint's compute is idle whatever the operation was.

@@ -45,7 +45,7 @@ async fn write<D: Driver>(core: Arc<Core<D>>, mut receiver: mpsc::UnboundedRecei
         loop {
             let written = Arc::clone(&outcomes);
             match core.blocking(move |catalog| catalog.operations_finish(&written)).await {
-                Ok(()) => break,
+                Ok(_) => break,
                 Err(error) if core.is_stopping() => {
                     tracing::error!(error = error_chain(&error), "cannot write outcomes; they will be done again");
                     break;
