@@ -55,12 +55,13 @@ impl Hot {
     /// Keeps about this many bytes.
     #[cfg(feature = "sled")]
     pub(crate) fn with_bytes(bytes: u64) -> Self {
-        let count = |bytes: u64| usize::try_from(bytes / 256).unwrap_or(usize::MAX).clamp(64, 1 << 22);
+        // The caches size their tables by a guess at how many entries they will hold.
+        let count = |bytes: u64, each: u64| usize::try_from(bytes / each).unwrap_or(usize::MAX).clamp(64, 1 << 22);
         let of_ranges = bytes / RANGES_PART;
         let of_values = bytes - of_ranges;
         Self(Some(Caches {
-            values: Cache::with_weighter(count(of_values), of_values, ByBytes),
-            ranges: Cache::with_weighter(count(of_ranges), of_ranges, ByBytes),
+            values: Cache::with_weighter(count(of_values, 256), of_values, ByBytes),
+            ranges: Cache::with_weighter(count(of_ranges, 2048), of_ranges, ByBytes),
         }))
     }
 
