@@ -29,7 +29,7 @@ const MAX_HOT_VALUE_BYTES: usize = 512;
 /// Ranges with more entries are not kept.
 const MAX_SHORT_RANGE: usize = 8;
 
-/// Ranges get this part of all bytes.
+/// One in so many of all bytes is for ranges.
 const RANGES_PART: u64 = 8;
 
 #[derive(Clone)]
