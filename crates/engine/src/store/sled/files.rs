@@ -4,6 +4,8 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use crate::store::{StoreError, dump::DumpError};
@@ -83,14 +85,24 @@ pub(super) fn files_of(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
     list().map_err(StoreError::io(format!("list the directory {}", directory.display())))
 }
 
+/// How often a lock is asked for, and how long to wait in between. A process that was killed while it started another one leaves the lock to that one,
+/// which lets go of it in a moment.
+const LOCK_ATTEMPTS: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Locks the directory against other processes, and other stores of this one, as long as the file is open.
 pub(super) fn lock(directory: &Path) -> Result<File, StoreError> {
     let file = open_private(&directory.join("LOCK"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: directory.to_path_buf() }),
-        Err(TryLockError::Error(error)) => Err(StoreError::io(format!("lock {}", directory.display()))(error)),
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::io(format!("lock {}", directory.display()))(error));
+            }
+        }
     }
+    Err(StoreError::Locked { path: directory.to_path_buf() })
 }
 
 /// Refuses a directory with anything in it; a missing one is as good as an empty one.

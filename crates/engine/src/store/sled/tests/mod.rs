@@ -9,7 +9,7 @@ mod prototypes;
 mod rules;
 mod takeover;
 
-use std::fs;
+use std::{fs, sync::Barrier, thread};
 
 use tempfile::TempDir;
 
@@ -58,7 +58,7 @@ fn change_sled<T>(directory: &Path, change: impl FnOnce(&::sled::Db) -> T) -> T 
     let db = loop {
         match config.open() {
             // Sled's own threads may hold its files a little longer than the last handle exists.
-            Err(error) if error.to_string().contains("lock") => std::thread::yield_now(),
+            Err(error) if error.to_string().contains("lock") => thread::yield_now(),
             opened => break opened.unwrap(),
         }
     };
@@ -151,6 +151,24 @@ fn a_directory_that_is_open_is_locked() {
     assert!(error.to_string().contains(&directory.path().display().to_string()));
     drop(store);
     directory.open();
+}
+
+#[test]
+fn a_lock_that_is_let_go_of_in_a_moment_is_waited_for() {
+    let directory = TempDir::new().unwrap();
+    for _ in 0..20 {
+        let held = files::lock(directory.path()).unwrap();
+        let at_once = Barrier::new(2);
+        thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                at_once.wait();
+                files::lock(directory.path()).map(drop)
+            });
+            at_once.wait();
+            drop(held);
+            other.join().unwrap().unwrap();
+        });
+    }
 }
 
 #[test]
