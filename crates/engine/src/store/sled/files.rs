@@ -93,16 +93,23 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Locks the directory against other processes, and other stores of this one, as long as the file is open.
 pub(super) fn lock(directory: &Path) -> Result<File, StoreError> {
     let file = open_private(&directory.join("LOCK"))?;
-    for _ in 0..LOCK_ATTEMPTS {
+    match lock_within(&file, LOCK_ATTEMPTS, LOCK_PAUSE) {
+        Ok(true) => Ok(file),
+        Ok(false) => Err(StoreError::Locked { path: directory.to_path_buf() }),
+        Err(error) => Err(StoreError::io(format!("lock {}", directory.display()))(error)),
+    }
+}
+
+/// Asks for a file's lock this many times, with a pause after each that fails; whether it is held.
+pub(super) fn lock_within(file: &File, attempts: u32, pause: Duration) -> io::Result<bool> {
+    for _ in 0..attempts {
         match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::Error(error)) => {
-                return Err(StoreError::io(format!("lock {}", directory.display()))(error));
-            }
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => thread::sleep(pause),
+            Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    Err(StoreError::Locked { path: directory.to_path_buf() })
+    Ok(false)
 }
 
 /// Refuses a directory with anything in it; a missing one is as good as an empty one.

@@ -1,7 +1,7 @@
 //! Where the index is: sled's directory, and the one beside it where a new one is made.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
     thread,
@@ -25,7 +25,7 @@ use crate::store::{
 pub(super) const DIRECTORY: &str = "sled";
 
 /// How often, and how long each time, somebody waits for sled's own threads to let go of its files.
-const ATTEMPTS: usize = 500;
+const ATTEMPTS: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The directories of the index.
@@ -188,14 +188,10 @@ fn wait_until_closed(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         file => file.map_err(failed())?,
     };
-    for _ in 0..ATTEMPTS {
-        match file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
-            Err(TryLockError::Error(error)) => return Err(failed()(error)),
-        }
+    match files::lock_within(&file, ATTEMPTS, PAUSE).map_err(failed())? {
+        true => Ok(()),
+        false => Err(failed()(io::ErrorKind::WouldBlock.into())),
     }
-    Err(failed()(io::ErrorKind::WouldBlock.into()))
 }
 
 /// Removes what a crash left of a snapshot of sled's index. Sled takes such a file for a damaged store.
