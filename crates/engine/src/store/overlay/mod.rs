@@ -11,6 +11,8 @@
 //! - A key is in the chains from before a commit of it can reach the base until the base has that commit for good *and* every open snapshot was
 //!   opened after that. So a reader that looks at the base first and at the chains afterwards never takes a value that is too new for it,
 //!   and a key that is not in the chains has its right value in the base.
+//! - Where a snapshot that stays open holds back much, the newest value of a key may be in the base alone, with the key still in the chains. Then no
+//!   snapshot that shows this value was opened before the base had it, so again none has read the base too early for it.
 //! - A snapshot holds back the commits that the base did not have when it was opened (those after its *pin*), also those that it shows. So what
 //!   it finds in the base alone was there before it was opened.
 //! - What the owner could not make durable is never published, so readers of durable values never see it. Where the owner failed otherwise, a group
@@ -23,13 +25,14 @@
 mod chains;
 mod feed;
 mod hot;
+mod pins;
 mod queue;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -43,6 +46,7 @@ use parking_lot::{Mutex, RwLock};
 use self::{
     chains::Chains,
     feed::{Arrivals, Feed},
+    pins::Pins,
     queue::Queue,
     snapshot::OverlaySnapshot,
 };
@@ -82,8 +86,8 @@ pub(crate) struct Overlay<B> {
     base: B,
     hot: Hot,
     state: RwLock<State>,
-    /// How many snapshots are open at each pin. Locked after `state`.
-    pins: Mutex<BTreeMap<Sequence, usize>>,
+    /// Locked after `state`.
+    pins: Mutex<Pins>,
     queue: Queue,
     arrivals: Arrivals,
     /// Held while a commit is decided and ordered.
@@ -92,11 +96,13 @@ pub(crate) struct Overlay<B> {
     epoch: AtomicU64,
     /// How many keys the chains hold.
     chained: AtomicUsize,
+    /// When the commits in the chains have more bytes of keys and values, those that the base has are left to it.
+    max_whole_bytes: usize,
 }
 
 impl<B: Base> Overlay<B> {
     /// Lays an overlay on a base that has all commits up to `sequence`. [`Overlay::submit`] blocks while more than
-    /// `max_pending_bytes` are pending.
+    /// `max_pending_bytes` are pending; where a snapshot stays open, little more than twice as much is kept of what was written since.
     pub(crate) fn new(base: B, sequence: Sequence, max_pending_bytes: usize, hot: Hot) -> Self {
         let state = State {
             chains: Chains::new(sequence),
@@ -115,6 +121,7 @@ impl<B: Base> Overlay<B> {
             submitting: Mutex::default(),
             epoch: AtomicU64::new(0),
             chained: AtomicUsize::new(0),
+            max_whole_bytes: max_pending_bytes.saturating_mul(2),
         }
     }
 
@@ -172,7 +179,7 @@ impl<B: Base> Overlay<B> {
 
     /// The value of `key` at a sequence, where it is known without a look into the base.
     fn in_memory(&self, state: &State, key: &[u8], at: Sequence) -> Option<Option<Bytes>> {
-        // A key that is hot is not in the chains, so its value is right for all.
+        // What is hot is the newest value, and whoever needs an older one finds that in the chains.
         state.chains.visible(key, at).or_else(|| self.hot.get(key).map(Some))
     }
 
@@ -201,26 +208,18 @@ impl<B: Base> Overlay<B> {
     fn open(&self, view: View, reads_base: bool) -> OverlaySnapshot<'_, B> {
         let state = self.state.read();
         let pin = state.applied;
-        *self.pins.lock().entry(pin).or_default() += 1;
         let sequence = match view {
             View::Durable => state.durable,
             View::Latest => state.latest,
         };
+        self.pins.lock().open(pin, sequence);
         OverlaySnapshot { overlay: self, sequence, pin, reads_base }
     }
 
     /// Forgets a snapshot, and what was kept for it alone.
     fn unpin(&self, pin: Sequence) {
-        let mut pins = self.pins.lock();
-        let was_oldest = pins.first_key_value().is_some_and(|(oldest, _)| *oldest == pin);
-        let Some(count) = pins.get_mut(&pin) else { return };
-        *count -= 1;
-        let was_last = *count == 0;
-        if was_last {
-            pins.remove(&pin);
-        }
-        drop(pins);
-        if was_oldest && was_last && self.chained.load(Ordering::SeqCst) > 0 {
+        let was_last_of_oldest = self.pins.lock().close(pin);
+        if was_last_of_oldest && self.chained.load(Ordering::SeqCst) > 0 {
             self.prune();
         }
     }
@@ -229,13 +228,26 @@ impl<B: Base> Overlay<B> {
     fn prune(&self) {
         loop {
             let mut state = self.state.write();
-            let oldest_pin = self.pins.lock().first_key_value().map(|(pin, _)| *pin);
+            let oldest_pin = self.pins.lock().oldest();
             let floor = oldest_pin.map_or(state.applied, |pin| pin.min(state.applied));
             let is_done = state.chains.prune(floor, PRUNED_AT_ONCE);
             self.chained.store(state.chains.len(), Ordering::SeqCst);
             if is_done {
                 return;
             }
+        }
+    }
+
+    /// Leaves values to the base where a snapshot that stays open keeps the chains from letting go of them.
+    fn settle(&self) {
+        let (commits, readers) = {
+            let state = self.state.read();
+            let readers = self.pins.lock().spans();
+            (state.chains.unsettled(self.max_whole_bytes, state.applied, &readers), readers)
+        };
+        // The base has them, so what is opened meanwhile needs nothing of the chains for them.
+        for commits in commits.chunks(PRUNED_AT_ONCE) {
+            self.state.write().chains.settle(commits, &readers);
         }
     }
 
@@ -351,6 +363,7 @@ impl<B: Base> Overlay<B> {
     pub(crate) fn applied(&self, newest: Sequence, bytes: usize) {
         self.state.write().applied = newest;
         self.prune();
+        self.settle();
         self.queue.applied(bytes);
     }
 

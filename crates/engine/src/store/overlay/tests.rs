@@ -51,7 +51,15 @@ type Hookable = Arc<Overlay<Hooked>>;
 
 /// An overlay on which the keys `a` to `e` are durable with the value `old`.
 fn with_old_values() -> Hookable {
-    let overlay = Arc::new(Overlay::new(Hooked::default(), Sequence::ZERO, usize::MAX, Hot::with_bytes(1 << 16)));
+    with_old_values_and(usize::MAX)
+}
+
+/// The same, with a bound on what stays in the chains whole.
+fn with_old_values_and(max_whole_bytes: usize) -> Hookable {
+    let hot = Hot::with_bytes(1 << 16);
+    let mut overlay = Overlay::new(Hooked::default(), Sequence::ZERO, usize::MAX, hot);
+    overlay.max_whole_bytes = max_whole_bytes;
+    let overlay = Arc::new(overlay);
     submit(&overlay, "old", &["a", "b", "c", "d", "e"]);
     flush(&overlay);
     overlay
@@ -94,8 +102,8 @@ fn check_reads(view: View, prepare: fn(&Hookable), meanwhile: fn(&Hookable), exp
         ("descending", |snapshot| values(snapshot.range(&KeyRange::ALL, Direction::Descending))),
     ];
     for (name, read) in reads {
-        for is_before in [true, false] {
-            let overlay = with_old_values();
+        for (is_before, max_whole_bytes) in [(true, usize::MAX), (false, usize::MAX), (true, 0), (false, 0)] {
+            let overlay = with_old_values_and(max_whole_bytes);
             prepare(&overlay);
             let snapshot = overlay.snapshot(view).unwrap();
             let hooked = Arc::clone(&overlay);
@@ -158,6 +166,35 @@ fn a_quiet_overlay_holds_nothing() {
     assert_eq!(held(), 0, "what is open sees what the base has");
     drop(newest);
     assert!(overlay.pins.lock().is_empty());
+}
+
+#[test]
+fn a_snapshot_that_stays_open_costs_the_keys_of_later_commits_but_not_their_values() {
+    let overlay = with_old_values_and(1000);
+    let old = overlay.snapshot(View::Durable).unwrap();
+    let value = Bytes::from(vec![1; 100]);
+    for number in 0..500_u32 {
+        // A node that is new, and a head that is overwritten.
+        let writes = vec![
+            Write::Create(Bytes::from(format!("node {number:03}")), value.clone()),
+            Write::Put(Bytes::from("a"), Bytes::from(format!("{number:0100}"))),
+        ];
+        assert!(matches!(overlay.submit(Commit { conditions: Vec::new(), writes }), Ok(Submitted::Applied(_))));
+        flush(&overlay);
+        assert!(overlay.state.read().chains.value_bytes() < 1500);
+    }
+    assert_eq!(overlay.chained.load(Ordering::SeqCst), 501);
+    assert_eq!(values(old.range(&KeyRange::ALL, Direction::Ascending)), vec![Bytes::from("old"); 5]);
+    let condition = |unchanged_since| Condition { range: KeyRange::key(Bytes::from("node 007")), unchanged_since };
+    let write = |since| Commit { conditions: vec![condition(since)], writes: vec![Write::Delete(Bytes::from("b"))] };
+    assert_eq!(overlay.submit(write(old.sequence())).unwrap(), Submitted::Conflict, "what was written is known");
+    let new = overlay.snapshot(View::Durable).unwrap();
+    assert_eq!(new.get(b"node 007").unwrap(), Some(value));
+    assert_eq!(new.get(b"a").unwrap(), Some(Bytes::from(format!("{:0100}", 499))));
+    assert_eq!(old.get(b"node 007").unwrap(), None);
+    drop((old, new));
+    assert_eq!(overlay.chained.load(Ordering::SeqCst), 0);
+    assert_eq!(overlay.state.read().chains.whole_bytes(), 0);
 }
 
 #[test]
@@ -326,6 +363,8 @@ enum Step {
     Flush,
     /// Brings what is durable to the base, and lets go of what so many commits wrote.
     Apply(usize),
+    /// Leaves to the base what it can have alone.
+    Settle,
     Open(View),
     Close(prop::sample::Index),
     /// Reads a range in an open snapshot and in a new one of each view.
@@ -339,6 +378,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop::collection::btree_map(0..8_u8, prop::option::weighted(0.7, any::<u8>()), 1..3).prop_map(Step::Write),
         2 => Just(Step::Flush),
         2 => (1..6_usize).prop_map(Step::Apply),
+        2 => Just(Step::Settle),
         1 => view().prop_map(Step::Open),
         1 => any::<prop::sample::Index>().prop_map(Step::Close),
         // Few ranges, so that they are read again.
@@ -352,10 +392,12 @@ fn bytes(byte: u8) -> Bytes {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(2048))]
     #[test]
-    fn ranges_are_what_a_map_of_each_commit_has(steps in prop::collection::vec(step(), 1..120)) {
-        let overlay = Overlay::new(Hooked::default(), Sequence::ZERO, usize::MAX, Hot::with_bytes(1 << 16));
+    fn reads_are_what_a_map_of_each_commit_has(steps in prop::collection::vec(step(), 1..120), is_hot: bool) {
+        let hot = if is_hot { Hot::with_bytes(1 << 16) } else { Hot::none() };
+        let mut overlay = Overlay::new(Hooked::default(), Sequence::ZERO, usize::MAX, hot);
+        overlay.max_whole_bytes = 0;
         let mut states: Vec<BTreeMap<Bytes, Bytes>> = vec![BTreeMap::new()];
         let mut snapshots = Vec::new();
         let mut unapplied: Vec<Pending> = Vec::new();
@@ -393,10 +435,11 @@ proptest! {
                     unapplied.clear();
                     let mut state = overlay.state.write();
                     state.applied = newest;
-                    let oldest = overlay.pins.lock().keys().next().copied();
+                    let oldest = overlay.pins.lock().oldest();
                     state.chains.prune(oldest.map_or(newest, |pin| pin.min(newest)), commits);
                     overlay.chained.store(state.chains.len(), Ordering::SeqCst);
                 }
+                Step::Settle => overlay.settle(),
                 Step::Open(view) => snapshots.push(overlay.snapshot(view).unwrap()),
                 Step::Close(index) if !snapshots.is_empty() => {
                     drop(snapshots.swap_remove(index.index(snapshots.len())));
@@ -405,10 +448,17 @@ proptest! {
                 Step::Read(index, start, end, direction) => {
                     let range = KeyRange { start: Bound::Included(bytes(start)), end: Bound::Excluded(bytes(end)) };
                     let new = [View::Durable, View::Latest].map(|view| overlay.snapshot(view).unwrap());
+                    for (view, snapshot) in [View::Durable, View::Latest].into_iter().zip(&new) {
+                        let state = &states[usize::try_from(snapshot.sequence().number()).unwrap()];
+                        let key = bytes(end);
+                        prop_assert_eq!(overlay.get(view, &key).unwrap(), state.get(&key).cloned());
+                    }
                     let open = (!snapshots.is_empty()).then(|| &snapshots[index.index(snapshots.len())]);
                     for snapshot in new.iter().chain(open) {
-                        let found: Vec<_> = snapshot.range(&range, direction).map(|entry| entry.unwrap()).collect();
                         let state = &states[usize::try_from(snapshot.sequence().number()).unwrap()];
+                        let key = bytes(start);
+                        prop_assert_eq!(snapshot.get(&key).unwrap(), state.get(&key).cloned(), "at {}", snapshot.sequence());
+                        let found: Vec<_> = snapshot.range(&range, direction).map(|entry| entry.unwrap()).collect();
                         let expected = state.range(bytes(start)..bytes(end)).map(|(key, value)| (key.clone(), value.clone()));
                         let mut expected: Vec<_> = expected.collect();
                         if direction == Direction::Descending {
