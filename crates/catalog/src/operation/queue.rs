@@ -98,14 +98,6 @@ pub enum Outcome {
     },
 }
 
-/// Whether an operation has to wait for one scheduled earlier on the same branch.
-fn waits_for(later: Option<&EndpointId>, earlier: Option<&EndpointId>) -> bool {
-    match (later, earlier) {
-        (Some(later), Some(earlier)) => later == earlier,
-        _ => true,
-    }
-}
-
 /// Schedules operations in this order; a transaction does so once at most.
 pub(crate) fn schedule(
     tx: &mut Transaction<'_>,
@@ -117,15 +109,15 @@ pub(crate) fn schedule(
         let given = i64::try_from(steps.len()).unwrap_or(i64::MAX);
         return Err(Error::OutOfRange { field: "the number of operations", given, allowed: "0 to 16384" });
     }
-    let mut scheduled: Vec<Operation> = Vec::with_capacity(steps.len());
+    let (mut scheduled, mut queue) = (Vec::with_capacity(steps.len()), Queue::default());
     for (place, Step { action, branch, endpoint }) in (0..).zip(steps) {
         let id = OperationId::draw(entropy, tx.instant(), place)?;
-        let waits = scheduled.iter().any(|earlier| waits_for(endpoint.as_ref(), earlier.endpoint.as_ref()));
+        let is_due = queue.join(&branch, endpoint.as_ref());
         let record = OperationRecord {
             branch: branch.clone(),
             endpoint: endpoint.clone(),
             action,
-            status: if waits { OperationStatus::Scheduling } else { OperationStatus::Running },
+            status: if is_due { OperationStatus::Running } else { OperationStatus::Scheduling },
             failures_count: 0,
             error: None,
             updated_at: now(tx),
@@ -202,7 +194,7 @@ impl Catalog {
     /// so doing one twice has to be harmless.
     pub fn operations_due(&self, limit: usize) -> Result<Vec<DueOperation>> {
         let mut source = self.snapshot()?;
-        let mut queue = Queue::default();
+        let mut queues: HashMap<ProjectId, Queue> = HashMap::new();
         let mut due = Vec::new();
         let mut range = KeyRange::ALL;
         loop {
@@ -218,7 +210,8 @@ impl Catalog {
                 if due.len() == limit {
                     return Ok(due);
                 }
-                if queue.join(&open) {
+                let queue = queues.entry(open.project.clone()).or_default();
+                if queue.join(&open.branch, open.endpoint.as_ref()) {
                     due.push(load(&mut source, operation_id(&key)?, open.project)?);
                 }
                 range.start = Bound::Excluded(key);
@@ -385,25 +378,24 @@ fn close(
 
 /// Moves what waited within a commit's operations, and has nothing to wait for any more, to running.
 fn promote(tx: &mut Transaction<'_>, namespace: NamespaceId, commit: [u8; OperationId::COMMIT_BYTES]) -> Result<()> {
-    let mut open: Vec<OperationRecord> = Vec::new();
+    let mut queue = Queue::default();
     for (key, record) in project::OPERATIONS.all(tx, namespace, &commit)? {
         if record.status.is_final() {
             continue;
         }
-        let waits = open.iter().any(|earlier| waits_for(record.endpoint.as_ref(), earlier.endpoint.as_ref()));
-        if record.status == OperationStatus::Scheduling && !waits {
-            let running = OperationRecord { status: OperationStatus::Running, updated_at: now(tx), ..record.clone() };
+        let is_due = queue.join(&record.branch, record.endpoint.as_ref());
+        if record.status == OperationStatus::Scheduling && is_due {
+            let running = OperationRecord { status: OperationStatus::Running, updated_at: now(tx), ..record };
             project::OPERATIONS.put(tx, namespace, &key, &running)?;
         }
-        open.push(record);
     }
     Ok(())
 }
 
-/// Who is ahead of whom, as the operations of all projects come by in the order of scheduling.
+/// Who is ahead of whom, as a project's operations come by in the order of scheduling.
 #[derive(Default)]
 struct Queue {
-    branches: HashMap<(ProjectId, BranchId), Lane>,
+    branches: HashMap<BranchId, Lane>,
 }
 
 #[derive(Default)]
@@ -415,9 +407,9 @@ struct Lane {
 
 impl Queue {
     /// Lets an operation join the queue's end, and says whether it is its turn already.
-    fn join(&mut self, open: &OpenOperationRecord) -> bool {
-        let lane = self.branches.entry((open.project.clone(), open.branch.clone())).or_default();
-        match &open.endpoint {
+    fn join(&mut self, branch: &BranchId, endpoint: Option<&EndpointId>) -> bool {
+        let lane = self.branches.entry(branch.clone()).or_default();
+        match endpoint {
             None => {
                 let first = !lane.whole && lane.endpoints.is_empty();
                 lane.whole = true;

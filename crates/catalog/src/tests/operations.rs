@@ -4,8 +4,9 @@ use offshoot_engine::Point;
 
 use super::{TestResult, World, code, in_short};
 use crate::{
-    BranchState, ComputeState, EndpointKind, EndpointSpec, Error, NewBranch, Operation, OperationId, OperationStatus,
-    Outcome, ProjectId, RoleLogin,
+    BranchId, BranchState, ComputeState, EndpointId, EndpointKind, EndpointSpec, Error, NewBranch, Operation,
+    OperationAction, OperationId, OperationStatus, Outcome, ProjectId, RoleLogin, catalog::FoundProject,
+    operation::Step, testing::SeededEntropy,
 };
 
 fn due(world: &World) -> Result<Vec<Operation>, Error> {
@@ -104,6 +105,34 @@ fn endpoints_do_not_wait_for_each_other_but_the_branch_does() -> TestResult {
     assert_eq!(in_short(&due(&world)?), ["delete_timeline running"]);
     finish(&world, deleted.operations[2].id, None)?;
     assert!(due(&world)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn what_is_due_is_shown_as_running_also_where_a_request_is_about_several_branches() -> TestResult {
+    let world = World::new()?;
+    finish_all(&world, ComputeState::Active)?;
+    let dev = world.catalog.branch_create(&world.caller, &world.project, NewBranch::default())?.branch.id;
+    finish_all(&world, ComputeState::Active)?;
+    let endpoint = world.catalog.endpoint_list(&world.caller, &world.project)?[0].id.clone();
+    let step = |branch: &BranchId, endpoint: Option<&EndpointId>| Step {
+        action: OperationAction::ApplyConfig,
+        branch: branch.clone(),
+        endpoint: endpoint.cloned(),
+    };
+    let steps = [(&world.main, Some(&endpoint)), (&dev, None), (&world.main, Some(&endpoint)), (&dev, None)];
+    let scheduled = world.catalog.commit(|tx| {
+        let project = FoundProject::find(tx, &world.caller, &world.project)?;
+        let steps = steps.iter().map(|(branch, endpoint)| step(branch, *endpoint)).collect();
+        crate::operation::schedule(tx, &SeededEntropy::new(5), project.place(), steps)
+    })?;
+    for _ in 0..2 {
+        let due = due(&world)?;
+        assert_eq!(in_short(&due), ["apply_config running"; 2]);
+        due.iter().try_for_each(|operation| finish(&world, operation.id, None))?;
+    }
+    assert!(due(&world)?.is_empty());
+    assert_eq!(scheduled.len(), 4);
     Ok(())
 }
 
