@@ -15,7 +15,7 @@ pub(crate) use self::{
     change::put_annotation,
     create::{new_record, steps_to_create},
     expiry::{forget_branch_expiry, note_branch_expiry},
-    restore::{Credentials, is_live},
+    restore::Credentials,
 };
 pub use self::{
     change::{Annotation, BranchUpdate, Expiry},

@@ -221,10 +221,7 @@ impl Catalog {
 
     /// An endpoint by its id alone; nothing where there is none.
     pub fn compute_endpoint(&self, endpoint: &EndpointId) -> Result<Option<Endpoint>> {
-        let mut source = self.snapshot()?;
-        let place = system::ENDPOINT_IDS.get(&mut source, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
-        let Some(place) = place else { return Ok(None) };
-        load_endpoint(&mut source, &place.project, &place.branch, endpoint)
+        self::endpoint(&mut self.snapshot()?, endpoint)
     }
 
     /// Whether an endpoint's compute is to be kept: that of an endpoint that is there, or whose branch or project can be recovered.
@@ -384,6 +381,13 @@ fn find(
         record,
     };
     Ok(record.map(found))
+}
+
+/// An endpoint by its id alone; nothing where there is none.
+pub(crate) fn endpoint(source: &mut impl Source, endpoint: &EndpointId) -> Result<Option<Endpoint>> {
+    let place = system::ENDPOINT_IDS.get(source, NamespaceId::SYSTEM, endpoint.as_str().as_bytes())?;
+    let Some(place) = place else { return Ok(None) };
+    load_endpoint(source, &place.project, &place.branch, endpoint)
 }
 
 fn load_endpoint(

@@ -110,6 +110,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether its compute is meant to run: it runs and is to go on, or it is to be started.
+    pub fn is_to_run(&self) -> bool {
+        is_to_run(self.disabled, self.state, self.pending_state)
+    }
+
     pub(crate) fn from_record(
         id: EndpointId,
         project: &ProjectId,
@@ -272,10 +277,14 @@ pub(crate) fn bring_back(
     Ok(starting)
 }
 
+fn is_to_run(disabled: bool, state: ComputeState, pending_state: Option<ComputeState>) -> bool {
+    !disabled && pending_state.unwrap_or(state) != ComputeState::Idle
+}
+
 /// The record of an endpoint that was put away, now that it is back, and whether it is to be started: it is if it ran, or was about to. Its compute was
 /// suspended meanwhile, or will be.
 pub(crate) fn brought_back(record: &EndpointRecord) -> (EndpointRecord, bool) {
-    let starts = !record.disabled && record.pending_state.unwrap_or(record.state) != ComputeState::Idle;
+    let starts = is_to_run(record.disabled, record.state, record.pending_state);
     let state = if record.state == ComputeState::Init { ComputeState::Init } else { ComputeState::Idle };
     let pending_state = starts.then_some(ComputeState::Active);
     (EndpointRecord { state, pending_state, ..record.clone() }, starts)

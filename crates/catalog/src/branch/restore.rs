@@ -15,7 +15,7 @@ use crate::{
     account,
     catalog::{Caller, Catalog, FoundBranch, FoundProject, now},
     codec::{BranchIdRecord, BranchRecord, ExpiryRecord, ParentRecord, RoleRecord, Time},
-    endpoint::{self, ComputeState, Endpoint},
+    endpoint::{self, Endpoint},
     error::{Error, Result},
     id::{BranchId, ProjectId},
     name::{BranchName, RoleName},
@@ -297,7 +297,7 @@ fn move_to_parent(
 /// Restoring suspends the endpoints that may be running, makes the storage anew, removes the old one if it is not kept,
 /// and starts the endpoints again.
 fn steps_to_restore(branch: &BranchId, endpoints: &[Endpoint], is_preserved: bool) -> Vec<Step> {
-    let live: Vec<_> = endpoints.iter().filter(|endpoint| is_live(endpoint)).collect();
+    let live: Vec<_> = endpoints.iter().filter(|endpoint| endpoint.is_to_run()).collect();
     let on = |action, endpoint: Option<&Endpoint>| Step {
         action,
         branch: branch.clone(),
@@ -307,9 +307,4 @@ fn steps_to_restore(branch: &BranchId, endpoints: &[Endpoint], is_preserved: boo
     let removes = (!is_preserved).then(|| on(OperationAction::DeleteTimeline, None));
     let starts = live.iter().map(|endpoint| on(OperationAction::StartCompute, Some(endpoint)));
     suspends.chain([on(OperationAction::CreateBranch, None)]).chain(removes).chain(starts).collect()
-}
-
-/// Whether an endpoint's compute runs, or is about to.
-pub(crate) fn is_live(endpoint: &Endpoint) -> bool {
-    !endpoint.disabled && endpoint.state != ComputeState::Idle
 }

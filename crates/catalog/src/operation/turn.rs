@@ -6,6 +6,7 @@ use super::{DueOperation, OperationAction, open_on};
 use crate::{
     catalog::{Catalog, FoundProject},
     codec::OperationRecord,
+    compute,
     endpoint::ComputeState,
     error::Result,
     id::{EndpointId, OperationId},
@@ -41,6 +42,13 @@ impl Catalog {
             return Ok(Turn::Cancel);
         }
         later.retain(|(id, _)| *id > operation.id);
+        let key = pair(branch.as_str(), endpoint.as_str());
+        let Some(record) = project::ENDPOINTS.get(&mut source, namespace, &key)? else {
+            // It went, and then its compute is suspended; or it serves another branch, whose operations it follows.
+            let is_elsewhere = compute::endpoint(&mut source, endpoint)?.is_some();
+            let is_last = operation.action == OperationAction::SuspendCompute && !is_elsewhere;
+            return Ok(if is_last { Turn::Do } else { Turn::Cancel });
+        };
         match operation.action {
             OperationAction::StartCompute => {
                 for (id, record) in later {
@@ -52,9 +60,7 @@ impl Catalog {
                 Ok(Turn::Do)
             }
             OperationAction::SuspendCompute if follows_apply(&mut source, namespace, operation.id, endpoint)? => {
-                let key = pair(branch.as_str(), endpoint.as_str());
-                let record = project::ENDPOINTS.get(&mut source, namespace, &key)?;
-                let is_active = record.is_some_and(|record| record.state == ComputeState::Active);
+                let is_active = record.state == ComputeState::Active;
                 let is_needed = is_active || later.iter().any(|(_, record)| needs_compute(record));
                 Ok(if is_needed { Turn::Skip } else { Turn::Do })
             }

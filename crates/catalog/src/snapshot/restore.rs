@@ -1,17 +1,19 @@
 //! How a snapshot becomes a branch, and how that branch takes another one's place.
 
+use std::collections::HashSet;
+
 use offshoot_engine::{NamespaceId, Point, Transaction};
 use secrecy::SecretString;
 
 use super::{engine_branch, find};
 use crate::{
     account,
-    branch::{Branch, Credentials, RestoreStatus, claim_name, fork, is_live, new_record, put_new},
+    branch::{Branch, Credentials, RestoreStatus, claim_name, fork, new_record, put_new},
     catalog::{Caller, Catalog, FoundBranch, FoundProject, name_key, now},
     codec::{BranchRecord, RestoredRecord},
-    endpoint::{self, Endpoint},
+    endpoint::{self, ComputeState, Endpoint},
     error::{Error, Result},
-    id::{BranchId, ProjectId, SnapshotId},
+    id::{BranchId, EndpointId, ProjectId, SnapshotId},
     name::{BranchName, RoleName},
     operation::{self, Operation, OperationAction, Step},
     password::NewPassword,
@@ -210,9 +212,15 @@ impl Catalog {
             project.record.updated_at = now(tx);
             system::PROJECTS.put(tx, NamespaceId::SYSTEM, project.id.as_str().as_bytes(), &project.record)?;
         }
+        let mut with_operations = HashSet::new();
+        for endpoint in endpoint::of_branch(tx, project, &target.id)? {
+            if !operation::open_on(tx, namespace, &target.id, &endpoint.id)?.is_empty() {
+                with_operations.insert(endpoint.id);
+            }
+        }
         let endpoints = endpoint::move_all(tx, project, &target.id, &found.id)?;
         Ok(Swapped {
-            steps: steps_to_restart(&found.id, &endpoints),
+            steps: steps_to_follow(&found.id, &endpoints, &with_operations),
             endpoints,
             branch: Branch::of(project, found.id, taking),
             replaced: Branch::of(project, target.id, giving),
@@ -228,13 +236,16 @@ struct Swapped {
     steps: Vec<Step>,
 }
 
-fn steps_to_restart(branch: &BranchId, endpoints: &[Endpoint]) -> Vec<Step> {
-    let restart = |endpoint: &Endpoint| {
-        [OperationAction::SuspendCompute, OperationAction::StartCompute].map(|action| Step {
-            action,
-            branch: branch.clone(),
-            endpoint: Some(endpoint.id.clone()),
-        })
+/// What makes endpoints serve the branch that they came to: those that are to run are started anew. Others are suspended where they may run all the same, for
+/// what is still to be done for the branch that they came from is done no more.
+fn steps_to_follow(branch: &BranchId, endpoints: &[Endpoint], with_operations: &HashSet<EndpointId>) -> Vec<Step> {
+    let steps = |endpoint: &Endpoint| {
+        let suspends =
+            endpoint.is_to_run() || endpoint.state != ComputeState::Idle || with_operations.contains(&endpoint.id);
+        let actions =
+            [(OperationAction::SuspendCompute, suspends), (OperationAction::StartCompute, endpoint.is_to_run())];
+        let step = |action| Step { action, branch: branch.clone(), endpoint: Some(endpoint.id.clone()) };
+        actions.into_iter().filter(|(_, is_needed)| *is_needed).map(|(action, _)| step(action)).collect::<Vec<_>>()
     };
-    endpoints.iter().filter(|endpoint| is_live(endpoint)).flat_map(restart).collect()
+    endpoints.iter().flat_map(steps).collect()
 }

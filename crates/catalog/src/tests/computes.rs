@@ -3,7 +3,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{TestResult, World, in_short};
 use crate::{
     Catalog, ComputeChanges, ComputeState, DueOperation, EndpointId, EndpointKind, EndpointSpec, Error, NewBranch,
-    NewProject, OperationAction, OperationStatus, Options, Outcome, RoleLogin, Turn, Wake, testing::SeededEntropy,
+    NewProject, NewSnapshot, OperationAction, OperationStatus, Options, Outcome, RoleLogin, SnapshotRestore, Turn,
+    Wake, testing::SeededEntropy,
 };
 
 fn endpoint(world: &World) -> Result<EndpointId, Error> {
@@ -204,6 +205,88 @@ fn a_compute_is_not_suspended_where_it_is_needed_nor_started_where_it_is_not() -
     assert_eq!(turn()?, Turn::Do);
     world.catalog.endpoint_suspend(&world.caller, &world.project, &endpoint)?;
     assert_eq!(turn()?, Turn::Cancel);
+    Ok(())
+}
+
+/// What is to become of all that is due, oldest first.
+fn turns(world: &World) -> Result<Vec<(OperationAction, Turn)>, Error> {
+    let due = world.catalog.operations_due(usize::MAX)?;
+    due.iter().map(|due| Ok((due.operation.action, world.catalog.operation_turn(due)?))).collect()
+}
+
+#[test]
+fn nothing_is_applied_to_the_compute_of_an_endpoint_that_went() -> TestResult {
+    let world = World::new()?;
+    world.settle(ComputeState::Active)?;
+    world.create_role(&world.main, "sally")?;
+    let endpoint = endpoint(&world)?;
+    world.catalog.endpoint_delete(&world.caller, &world.project, &endpoint)?;
+    assert_eq!(turns(&world)?, [(OperationAction::ApplyConfig, Turn::Cancel)]);
+    let due = world.catalog.operations_due(1)?.remove(0);
+    world.catalog.operations_finish(&[(due.project, due.operation.id, Outcome::Cancelled)])?;
+    assert_eq!(turns(&world)?, [(OperationAction::SuspendCompute, Turn::Do)]);
+    Ok(())
+}
+
+#[test]
+fn an_endpoint_that_came_to_another_branch_follows_the_operations_of_that_branch_alone() -> TestResult {
+    use OperationAction::{StartCompute, SuspendCompute};
+    type Prepare = fn(&World, &EndpointId) -> TestResult;
+    let start: Prepare = |world, endpoint| {
+        world.catalog.endpoint_start(&world.caller, &world.project, endpoint)?;
+        Ok(())
+    };
+    let apply: Prepare = |world, _| {
+        world.create_role(&world.main, "sally")?;
+        Ok(())
+    };
+    let suspend: Prepare = |world, endpoint| {
+        world.catalog.endpoint_suspend(&world.caller, &world.project, endpoint)?;
+        Ok(())
+    };
+    let cases: [(ComputeState, Prepare, &[OperationAction]); 4] = [
+        (ComputeState::Idle, start, &[SuspendCompute, StartCompute]),
+        // The compute may have been started for it by now.
+        (ComputeState::Idle, apply, &[SuspendCompute]),
+        (ComputeState::Active, suspend, &[SuspendCompute]),
+        (ComputeState::Idle, |_, _| Ok(()), &[]),
+    ];
+    for (state, prepare, expected) in cases {
+        let world = World::new()?;
+        world.settle(ComputeState::Active)?;
+        let endpoint = endpoint(&world)?;
+        if state == ComputeState::Idle {
+            suspend(&world, &endpoint)?;
+            world.settle(state)?;
+        }
+        let taken =
+            world.catalog.snapshot_create(&world.caller, &world.project, &world.main, NewSnapshot::default())?;
+        let restore = SnapshotRestore { name: Some("look".parse()?), ..SnapshotRestore::default() };
+        let new = world.catalog.snapshot_restore(&world.caller, &world.project, &taken.id, &restore)?.branch.id;
+        world.settle(ComputeState::Active)?;
+        prepare(&world, &endpoint)?;
+        let old = world.catalog.operations_open(usize::MAX)?.len();
+
+        let done = world.catalog.branch_finalize_restore(&world.caller, &world.project, &new, None)?;
+        let actions: Vec<_> = done.operations.iter().map(|operation| operation.action).collect();
+        assert_eq!(actions, expected);
+        let mut cancelled = 0;
+        loop {
+            let due = world.catalog.operations_due(usize::MAX)?;
+            let Some(due) = due.into_iter().find(|due| due.operation.branch.as_ref() == Some(&world.main)) else {
+                break;
+            };
+            assert_eq!(world.catalog.operation_turn(&due)?, Turn::Cancel);
+            world.catalog.operations_finish(&[(due.project, due.operation.id, Outcome::Cancelled)])?;
+            cancelled += 1;
+        }
+        assert_eq!(cancelled, old);
+        world.settle(ComputeState::Active)?;
+        let moved = world.catalog.endpoint_get(&world.caller, &world.project, &endpoint)?;
+        let runs = expected.contains(&StartCompute);
+        let state = if runs { ComputeState::Active } else { ComputeState::Idle };
+        assert_eq!((moved.branch, moved.state, moved.pending_state), (new, state, None));
+    }
     Ok(())
 }
 

@@ -180,10 +180,10 @@ impl<D: Driver> Core<D> {
     async fn leave(&self, endpoint: &EndpointId) -> Result<Outcome, Failure> {
         let of = endpoint.clone();
         let found = self.blocking(move |catalog| {
-            let is_there = catalog.compute_endpoint(&of)?.is_some();
-            Ok::<_, offshoot_catalog::Error>((is_there, catalog.compute_is_kept(&of)?))
+            let is_to_run = catalog.compute_endpoint(&of)?.is_some_and(|endpoint| endpoint.is_to_run());
+            Ok::<_, offshoot_catalog::Error>((is_to_run, catalog.compute_is_kept(&of)?))
         });
-        // It went, or was deleted recoverably, while its compute was started.
+        // It went, was deleted recoverably, or came to the other branch while its compute was started.
         match found.await? {
             (true, _) => {}
             (false, true) => self.driver.stop(endpoint).await?,
