@@ -25,7 +25,8 @@ pub enum Command {
     ///
     /// Environment: OFFSHOOT_API_KEY is the first key of a new data directory, instead of a generated one. OFFSHOOT_PASSWORD_KEYS
     /// holds the keys that stored passwords are sealed under, instead of a file: each 32 bytes in base64, with commas in between, the
-    /// newest one last. OFFSHOOT_LOG filters the log on standard error, as in `info` (the default) or `warn,offshoot_api=debug`.
+    /// newest one last. OFFSHOOT_LOG filters the log on standard error, as in `info` (the default) or `warn,offshoot_api=debug`;
+    /// of what other targets than Offshoot's own say, nothing below `info` is shown, since it may hold secrets.
     Serve(Box<ServeOptions>),
     /// Writes all that is stored into one file: a backup.
     ///

@@ -57,7 +57,7 @@ fn data_of(server_dir: &Path, endpoint: &str) -> PathBuf {
 fn a_role_that_the_api_creates_logs_in_with_psql_and_one_that_it_deletes_does_not() -> TestResult {
     let dir = TempDir::with_prefix("offshoot-")?;
     let data_dir = dir.path().join("data");
-    let server = start(&data_dir);
+    let server = ServerCommand::new(&data_dir).arg("--compute=postgres").env("OFFSHOOT_LOG", "trace").start();
     let client = server.client();
     let created = client.expect(201, "POST", "/projects", None);
     let (project, branch) = (text(&created["project"]["id"]), text(&created["branch"]["id"]));
@@ -96,6 +96,10 @@ fn a_role_that_the_api_creates_logs_in_with_psql_and_one_that_it_deletes_does_no
 
     let log = server.terminate().log;
     assert!(log.contains("compute driver: postgres"), "{log}");
+    let passwords = [&created["roles"][0], &sally["role"], &reset["role"]].map(|role| text(&role["password"]));
+    for secret in passwords.iter().map(String::as_str).chain(["SCRAM-SHA-256$"]) {
+        assert!(!log.contains(secret), "what is applied to the server tells a secret to the log");
+    }
     assert!(!data_of(&data_dir, &endpoint).join("postmaster.pid").exists());
     assert!(psql(&uri, "SELECT 1").is_err());
 
