@@ -10,9 +10,10 @@ use bytes::Bytes;
 use super::pins::Span;
 use crate::store::{KeyRange, Sequence, Write};
 
-/// A key's values, oldest first. The first is what every reader sees that is older than the second; no value means that there was none.
+/// A key's values, oldest first, but for those that no reader sees. The first is what every reader sees that is older than the second.
 #[derive(Default)]
 struct Chain {
+    /// Empty if there was no value before the one that the base has, or nobody sees that.
     values: Vec<(Sequence, Option<Bytes>)>,
     /// The commit with the newest value, where only the base has that value.
     in_base: Option<Sequence>,
@@ -61,19 +62,29 @@ impl Chain {
         self.values.drain(..keep);
     }
 
-    /// Drops the value of commit `sequence`, which the base must have, if it is the newest, and the one before it if nobody reads that.
-    fn settle(&mut self, sequence: Sequence, readers: &[Span]) {
-        let Ok(at) = self.values.binary_search_by_key(&sequence, |(sequence, _)| *sequence) else { return };
-        if at + 1 == self.values.len() && self.in_base.is_none() {
-            self.values.truncate(at);
-            self.in_base = Some(sequence);
+    /// Drops what was superseded by a commit up to `applied`, which the base must have, and is seen by none of `readers`; and the newest value if the base
+    /// has it and no reader shows it who may have read the base before that.
+    fn settle(&mut self, applied: Sequence, readers: &[Span]) {
+        let mut superseded = self.values.partition_point(|(sequence, _)| *sequence <= applied);
+        if superseded == self.values.len()
+            && self.in_base.is_none()
+            && let Some((newest, _)) = self.values.pop_if(|(newest, _)| !readers.iter().any(|span| span.shows(*newest)))
+        {
+            self.in_base = Some(newest);
+            superseded -= 1;
         }
-        if let Some(before) = at.checked_sub(1) {
-            let since = self.values[before].0;
-            if !readers.iter().any(|span| since <= span.newest && span.pin < sequence) {
-                self.values.remove(before);
+        let newer = self.values.get(superseded).map(|(sequence, _)| *sequence).or(self.in_base);
+        let mut until = newer.unwrap_or(applied.next());
+        let old: Vec<_> = self.values.drain(..superseded).collect();
+        let mut kept = Vec::new();
+        for (since, value) in old.into_iter().rev() {
+            let is_seen = readers.iter().any(|span| since <= span.newest && span.pin < until);
+            if until > applied || is_seen {
+                kept.push((since, value));
             }
+            until = since;
         }
+        self.values.splice(..0, kept.into_iter().rev());
         if self.in_base.is_some() && self.values.iter().all(|(_, value)| value.is_none()) {
             self.values = Vec::new();
         }
@@ -89,22 +100,24 @@ struct Past {
 enum Written {
     /// All of it is in the chains.
     Whole(Arc<[Write]>),
-    /// These keys; the chains have of their values only what readers of other states need.
+    /// These keys; of their values the chains have only what readers of other states see.
     Keys(Box<[Bytes]>),
 }
 
 /// The recently written keys, each with its value before that and after each commit.
 ///
-/// A key stays until its newest value is in the base and every reader sees that value. Where an old reader holds back too much, the values that the
-/// base has are [settled](Chains::settle): only the keys stay, and what the old reader sees.
+/// A key stays until its newest value is in the base and every reader sees that value. Where an old reader holds back too much, what the base has is
+/// [settled](Chains::settle): the keys stay, and the values that the readers see which there are then.
 #[derive(Default)]
 pub(super) struct Chains {
     keys: BTreeMap<Bytes, Chain>,
     /// Which keys to look at when a commit's values may leave, oldest commit first.
     history: VecDeque<Past>,
-    /// The commits of the history that are not settled, oldest first, with their bytes.
+    /// The commits of the history that are not settled, oldest first, with the bytes of their writes and of what was there before.
     whole: VecDeque<(Sequence, usize)>,
     whole_bytes: usize,
+    /// How many of them the last look for what can be settled has left, at most.
+    left_whole_bytes: usize,
     /// What a commit after this one wrote is here; what is older may have left.
     horizon: Sequence,
 }
@@ -146,7 +159,8 @@ impl Chains {
             let chain = self.keys.entry(write.key().clone()).or_default();
             chain.push(sequence, before, write.value().cloned());
         }
-        let bytes = writes.iter().map(Write::bytes).sum();
+        let before = before.iter().flatten().map(Bytes::len);
+        let bytes = writes.iter().map(Write::bytes).chain(before).sum();
         self.whole.push_back((sequence, bytes));
         self.whole_bytes += bytes;
         self.history.push_back(Past { sequence, written: Written::Whole(Arc::clone(writes)) });
@@ -160,6 +174,7 @@ impl Chains {
             };
             if let Some((_, bytes)) = self.whole.pop_front_if(|(sequence, _)| *sequence == past.sequence) {
                 self.whole_bytes -= bytes;
+                self.left_whole_bytes = self.left_whole_bytes.min(self.whole_bytes);
             }
             // With an older commit of a key a newer one leaves too, up to the floor.
             self.horizon = self.horizon.max(floor);
@@ -181,31 +196,39 @@ impl Chains {
         }
     }
 
-    /// The commits to [settle](Chains::settle), if those that are not settled have more than `max_bytes`: all up to `applied`, which the base must have,
-    /// but for those that a reader shows who may have read the base before it had them.
-    pub(super) fn unsettled(&self, max_bytes: usize, applied: Sequence, readers: &[Span]) -> Vec<Sequence> {
-        if self.whole_bytes <= max_bytes {
-            return Vec::new();
-        }
-        let in_base = self.whole.iter().map(|(sequence, _)| *sequence).take_while(|sequence| *sequence <= applied);
-        let is_shown = |sequence| readers.iter().any(|span| span.pin < sequence && sequence <= span.newest);
-        in_base.filter(|sequence| !is_shown(*sequence)).collect()
+    /// Whether more than `max_bytes` are not settled, and so many more than the last look has left that another one is worth it.
+    pub(super) fn has_much_to_settle(&self, max_bytes: usize) -> bool {
+        self.whole_bytes > max_bytes && self.whole_bytes - self.left_whole_bytes > max_bytes / 2
     }
 
-    /// Leaves the values of these commits to the base, and drops those before them that nobody reads. `readers` are those that there were when
-    /// [`Chains::unsettled`] named the commits, or more.
-    pub(super) fn settle(&mut self, commits: &[Sequence], readers: &[Span]) {
+    /// Takes note that all commits up to `applied`, which the base must have, are settled now, but for those that one of `readers` shows who may have read the
+    /// base before it had them. Gives those that are to be [settled](Chains::settle).
+    pub(super) fn take_unsettled(&mut self, applied: Sequence, readers: &[Span]) -> Vec<Sequence> {
+        let mut taken = Vec::new();
+        self.whole.retain(|(sequence, bytes)| {
+            let stays = *sequence > applied || readers.iter().any(|span| span.shows(*sequence));
+            if !stays {
+                taken.push(*sequence);
+                self.whole_bytes -= bytes;
+            }
+            stays
+        });
+        self.left_whole_bytes = self.whole_bytes;
+        taken
+    }
+
+    /// Leaves the values of these commits to the base, and drops values before them that nobody reads. `applied` and `readers` are those with which
+    /// [`Chains::take_unsettled`] gave the commits.
+    pub(super) fn settle(&mut self, commits: &[Sequence], applied: Sequence, readers: &[Span]) {
         for commit in commits {
             // Some may have left altogether meanwhile.
-            let Ok(at) = self.whole.binary_search_by_key(commit, |(sequence, _)| *sequence) else { continue };
-            self.whole_bytes -= self.whole.remove(at).map_or(0, |(_, bytes)| bytes);
             let Ok(at) = self.history.binary_search_by_key(commit, |past| past.sequence) else { continue };
             let written = &mut self.history[at].written;
             let Written::Whole(writes) = written else { continue };
             let keys: Box<[Bytes]> = writes.iter().map(|write| write.key().clone()).collect();
             for key in &keys {
                 if let Some(chain) = self.keys.get_mut(key) {
-                    chain.settle(*commit, readers);
+                    chain.settle(applied, readers);
                 }
             }
             *written = Written::Keys(keys);
@@ -246,6 +269,30 @@ mod tests {
         }
         chains.prune(Sequence::new(1000), 1);
         assert_eq!(chains.len(), 0);
+    }
+
+    #[test]
+    fn a_value_stays_for_a_reader_that_may_have_read_the_base_before_it_was_there() {
+        let mut chains = Chains::default();
+        for number in 1..=3 {
+            let writes: Arc<[Write]> = Arc::from([Write::Put(Bytes::from("k"), Bytes::from(vec![number]))]);
+            let before = Some(Bytes::from(vec![number - 1]));
+            chains.push(Sequence::new(number.into()), &writes, &[before]);
+        }
+        let [zero, one, two, three] = [0, 1, 2, 3].map(Sequence::new);
+        let visible = |chains: &Chains, at| chains.visible(b"k", at).map(|value| value.map(|value| value[0]));
+        let (old, middle) = (Span { pin: zero, newest: zero }, Span { pin: one, newest: three });
+        let taken = chains.take_unsettled(three, &[old, middle]);
+        assert_eq!(taken, [one]);
+        chains.settle(&taken, three, &[old, middle]);
+        assert_eq!([zero, one, two, three].map(|at| visible(&chains, at)), [0, 1, 2, 3].map(|value| Some(Some(value))));
+        // It closes.
+        let taken = chains.take_unsettled(three, &[old]);
+        assert_eq!(taken, [two, three]);
+        chains.settle(&taken, three, &[old]);
+        assert_eq!([zero, three].map(|at| visible(&chains, at)), [Some(Some(0)), None]);
+        assert_eq!(chains.value_bytes(), 1);
+        assert!(!chains.unchanged(&KeyRange::ALL, two));
     }
 
     #[test]

@@ -96,13 +96,14 @@ pub(crate) struct Overlay<B> {
     epoch: AtomicU64,
     /// How many keys the chains hold.
     chained: AtomicUsize,
-    /// When the commits in the chains have more bytes of keys and values, those that the base has are left to it.
+    /// When what the chains have of commits has more bytes, what the base has is left to it.
     max_whole_bytes: usize,
 }
 
 impl<B: Base> Overlay<B> {
     /// Lays an overlay on a base that has all commits up to `sequence`. [`Overlay::submit`] blocks while more than
-    /// `max_pending_bytes` are pending; where a snapshot stays open, little more than twice as much is kept of what was written since.
+    /// `max_pending_bytes` are pending. Where snapshots stay open, about thrice as much is kept of what was written since, but for the keys, and for each of
+    /// them what it shows.
     pub(crate) fn new(base: B, sequence: Sequence, max_pending_bytes: usize, hot: Hot) -> Self {
         let state = State {
             chains: Chains::new(sequence),
@@ -183,7 +184,7 @@ impl<B: Base> Overlay<B> {
         state.chains.visible(key, at).or_else(|| self.hot.get(key).map(Some))
     }
 
-    /// Keeps a value that the base had, and the chains did not, at `epoch`.
+    /// Keeps a value that the base had, and nothing newer was in the chains, at `epoch`.
     fn keep_hot(&self, key: &[u8], value: &Bytes, epoch: u64) {
         // No commit is accepted while this lock is held.
         let _state = self.state.read();
@@ -240,14 +241,17 @@ impl<B: Base> Overlay<B> {
 
     /// Leaves values to the base where a snapshot that stays open keeps the chains from letting go of them.
     fn settle(&self) {
-        let (commits, readers) = {
-            let state = self.state.read();
-            let readers = self.pins.lock().spans();
-            (state.chains.unsettled(self.max_whole_bytes, state.applied, &readers), readers)
+        if !self.state.read().chains.has_much_to_settle(self.max_whole_bytes) {
+            return;
+        }
+        let (commits, applied, readers) = {
+            let mut state = self.state.write();
+            let (applied, readers) = (state.applied, self.pins.lock().spans());
+            (state.chains.take_unsettled(applied, &readers), applied, readers)
         };
         // The base has them, so what is opened meanwhile needs nothing of the chains for them.
         for commits in commits.chunks(PRUNED_AT_ONCE) {
-            self.state.write().chains.settle(commits, &readers);
+            self.state.write().chains.settle(commits, applied, &readers);
         }
     }
 
@@ -363,8 +367,8 @@ impl<B: Base> Overlay<B> {
     pub(crate) fn applied(&self, newest: Sequence, bytes: usize) {
         self.state.write().applied = newest;
         self.prune();
-        self.settle();
         self.queue.applied(bytes);
+        self.settle();
     }
 
     /// Says that these commits are durable and that the base has them.

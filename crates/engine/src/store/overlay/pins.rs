@@ -22,6 +22,13 @@ pub(super) struct Span {
     pub(super) newest: Sequence,
 }
 
+impl Span {
+    /// Whether one of the snapshots shows a commit that the base did not have yet when it was opened.
+    pub(super) fn shows(&self, sequence: Sequence) -> bool {
+        self.pin < sequence && sequence <= self.newest
+    }
+}
+
 impl Pins {
     pub(super) fn open(&mut self, pin: Sequence, sequence: Sequence) {
         let readers = self.0.entry(pin).or_insert(Readers { count: 0, newest: pin });
