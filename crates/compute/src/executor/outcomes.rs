@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use offshoot_catalog::{DueOperation, OperationId, Outcome, ProjectId};
+use offshoot_catalog::{DueOperation, Error, Kind, OperationId, Outcome, ProjectId};
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 
 use super::{Core, Lane};
@@ -41,25 +41,65 @@ async fn write<D: Driver>(core: Arc<Core<D>>, mut receiver: mpsc::UnboundedRecei
     let mut batch = Vec::new();
     while receiver.recv_many(&mut batch, BATCH).await > 0 {
         let (lanes, outcomes): (Vec<Lane>, Vec<Written>) = batch.drain(..).unzip();
-        let outcomes = Arc::new(outcomes);
-        loop {
-            let written = Arc::clone(&outcomes);
-            match core.blocking(move |catalog| catalog.operations_finish(&written)).await {
-                Ok(_) => break,
-                Err(error) if core.is_stopping() => {
-                    tracing::error!(error = error_chain(&error), "cannot write outcomes; they will be done again");
-                    break;
-                }
-                Err(error) => {
-                    tracing::error!(error = error_chain(&error), "cannot write outcomes; trying again");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
+        let note = |outcomes: Vec<Written>| {
+            let core = Arc::clone(&core);
+            async move { core.blocking(move |catalog| catalog.operations_finish(&outcomes)).await.map(|_| ()) }
+        };
+        note_all(outcomes, note, || core.is_stopping()).await;
         let mut busy = core.busy.lock();
         busy.retain(|lane| !lanes.contains(lane));
         drop(busy);
         // The commit has woken those who wait for what is due, perhaps before the lanes were free.
         core.catalog.wake();
+    }
+}
+
+/// Notes outcomes together. Where that can't be, each alone: what is wrong with one must not hold up the others, and what is too much for one commit may fit into
+/// several. Each is tried for as long as it takes, unless what is stored of its operation is damaged.
+async fn note_all<F: Future<Output = Result<(), Error>>>(
+    outcomes: Vec<Written>,
+    note: impl Fn(Vec<Written>) -> F,
+    is_stopping: impl Fn() -> bool,
+) {
+    let Err(error) = note(outcomes.clone()).await else { return };
+    tracing::error!(error = error_chain(&error), "cannot write outcomes; trying again with each alone");
+    for outcome in outcomes {
+        while let Err(error) = note(vec![outcome.clone()]).await {
+            let (id, reason) = (outcome.1.to_string(), error_chain(&error));
+            if is_stopping() || error.kind() == Kind::Corrupt {
+                tracing::error!(id, error = reason, "cannot write an outcome; the operation will be done again");
+                break;
+            }
+            tracing::error!(id, error = reason, "cannot write an outcome; trying again");
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, future::ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn outcomes_that_cannot_be_written_together_are_written_alone_but_for_the_damaged() -> Result<(), Error> {
+        let project: ProjectId = "muddy-queen-14993027".parse()?;
+        let id = |last| format!("01a20adb-75aa-72ed-8000-1ac19291d0f{last}").parse::<OperationId>();
+        let ids = (0..5).map(id).collect::<Result<Vec<_>, _>>()?;
+        let outcomes = ids.iter().map(|id| (project.clone(), *id, Outcome::Skipped)).collect();
+        let noted = RefCell::new(Vec::new());
+        let note = |outcomes: Vec<Written>| {
+            ready(match &outcomes[..] {
+                [(_, id, _)] if *id != ids[2] => {
+                    noted.borrow_mut().push(*id);
+                    Ok(())
+                }
+                _ => Err(Error::Corrupt { table: "operations", key: String::new(), reason: String::new() }),
+            })
+        };
+        note_all(outcomes, note, || false).await;
+        assert_eq!(*noted.borrow(), [ids[0], ids[1], ids[3], ids[4]]);
+        Ok(())
     }
 }
