@@ -113,7 +113,8 @@ pub(crate) struct Settled {
 }
 
 impl Catalog {
-    /// Does what is due about up to `limit` deleted branches and as many projects.
+    /// Does what is due about up to `limit` deleted branches and as many projects. One that fails does not hold up the others; the first error is told when all
+    /// were tried.
     pub(crate) fn settle_deleted(&self, limit: usize) -> Result<Settled> {
         let mut source = self.snapshot()?;
         let branches = first(&mut source, &system::BRANCH_DELETIONS, limit)?;
@@ -122,14 +123,16 @@ impl Catalog {
         let now = self.engine().now();
         let (due_branches, due_projects) = (due(&branches, now), due(&projects, now));
         let more = due_branches.max(due_projects) == limit;
-        let mut settled = Settled { more, ..Settled::default() };
+        let (mut settled, mut failed) = (Settled { more, ..Settled::default() }, None);
         for (at, BranchExpiryRecord { project, branch }) in branches {
             if at > now {
                 settled.next = Some(at);
                 break;
             }
-            if self.branch_settle(&project, &branch, Time(at))? {
-                settled.branches.push((project, branch));
+            match self.branch_settle(&project, &branch, Time(at)) {
+                Ok(true) => settled.branches.push((project, branch)),
+                Ok(false) => {}
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
         for (at, ProjectIdRecord { project }) in projects {
@@ -137,11 +140,13 @@ impl Catalog {
                 settled.next = Some(settled.next.map_or(at, |next| next.min(at)));
                 break;
             }
-            if self.project_settle(&project, Time(at))? {
-                settled.projects.push(project);
+            match self.project_settle(&project, Time(at)) {
+                Ok(true) => settled.projects.push(project),
+                Ok(false) => {}
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(settled)
+        failed.map_or(Ok(settled), Err)
     }
 }
 

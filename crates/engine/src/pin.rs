@@ -31,7 +31,7 @@ impl Pin {
     fn decode(namespace: NamespaceId, key: &Bytes, value: &Bytes) -> Result<Self, Error> {
         let (pin, _) = codec::open::<record::Pin>(key, value)?;
         let (branch, lsn) = owner(namespace, pin.version);
-        let name = key.slice(key::PIN_PREFIX_BYTES.min(key.len())..);
+        let name = key.slice_ref(key::pin_name(key));
         Ok(Self { name, branch, lsn, pinned_at: Micros(pin.micros).instant() })
     }
 }
@@ -73,9 +73,10 @@ impl Transaction<'_> {
         self.require_namespace(namespace)?;
         let (branch, lsn) = owner(namespace, version);
         // The condition that comes of this read makes sure that the version stays until the pin is there.
-        if self.store_get(&key::version(branch, lsn))?.is_none() {
-            return Err(Error::VersionGone { branch, lsn });
-        }
+        let key = key::version(branch, lsn);
+        let Some(value) = self.store_get(&key)? else { return Err(Error::VersionGone { branch, lsn }) };
+        // A purge may have replaced what the caller had open.
+        let version = record::VersionRef { checksum: envelope::open(&key, &value)?.1.0, ..version };
         self.unpin(namespace, name)?;
         let key = key::pin(namespace, name);
         let (value, _) = codec::seal(&key, &record::Pin { version, micros: self.instant_of_commit().0 })?;

@@ -59,6 +59,12 @@ impl Catalog {
             }
             Ok(next_of(&page))
         })?;
+        // The rest goes with the namespace, as far as one commit can hold it.
+        while self.commit(|tx| match tx.clear_namespace(namespace, PAGE) {
+            Err(offshoot_engine::Error::NamespaceNotFound(_)) => Ok(0),
+            cleared => Ok(cleared?),
+        })? == PAGE
+        {}
         self.commit(|tx| {
             let key = timed(due, project.id.as_str());
             if system::PROJECT_DELETIONS.get(tx, NamespaceId::SYSTEM, &key)?.is_none() {

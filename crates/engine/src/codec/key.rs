@@ -111,8 +111,10 @@ pub(crate) fn pin(namespace: NamespaceId, name: &[u8]) -> Bytes {
     builder.done()
 }
 
-/// How many bytes of a pin's key come before its name.
-pub(crate) const PIN_PREFIX_BYTES: usize = 1 + 8;
+/// The name in the key of a pin.
+pub(crate) fn pin_name(key: &[u8]) -> &[u8] {
+    key.get(1 + 8..).unwrap_or_default()
+}
 
 /// The range of the pins whose names lie in `range`.
 pub(crate) fn pin_range(namespace: NamespaceId, range: &KeyRange) -> KeyRange {

@@ -158,28 +158,22 @@ pub(super) fn go_on(batch: &mut Batch<'_>) -> Result<Flow, Error> {
     for (owner, lsn) in detached.neighbours.into_iter().filter(|_| !is_collected) {
         neighbours.push(root_of(batch, BranchId::new(namespace, owner), Lsn::new(lsn))?);
     }
-    loop {
-        let mut maps = Maps::new(&batch.inner.nodes, namespace);
-        // The nodes of a deleted namespace go with all the rest of it.
-        let apart = match is_collected {
-            true => Apart { nodes: Vec::new(), is_whole: true },
-            false => maps.take_apart(&Root::Stored(child), &neighbours, true, KEYS_PER_COMMIT)?,
-        };
-        batch.depends_on(KeyRange::key(key::DETACHED));
-        for id in apart.nodes {
-            batch.remove_node(key::node(namespace, id), id)?;
-        }
-        if apart.is_whole {
-            batch.remove(key::DETACHED, value.len());
-        }
-        let flow = batch.flush()?;
-        if flow == Flow::Stale || apart.is_whole {
-            return Ok(flow);
-        }
-        if batch.is_used_up() {
-            return Ok(Flow::Paused);
-        }
+    let mut maps = Maps::new(&batch.inner.nodes, namespace);
+    // The nodes of a deleted namespace go with all the rest of it.
+    let apart = match is_collected {
+        true => Apart { nodes: Vec::new(), is_whole: true },
+        false => maps.take_apart(&Root::Stored(child), &neighbours, true, KEYS_PER_COMMIT)?,
+    };
+    batch.depends_on(KeyRange::key(key::DETACHED));
+    for id in apart.nodes {
+        batch.remove_node(key::node(namespace, id), id)?;
     }
+    if apart.is_whole {
+        batch.remove(key::DETACHED, value.len());
+    }
+    let flow = batch.flush()?;
+    // As long as what was removed is not durably gone, the same nodes would be found again.
+    Ok(if flow == Flow::Stale || apart.is_whole { flow } else { Flow::Paused })
 }
 
 fn root_of(batch: &Batch<'_>, owner: BranchId, lsn: Lsn) -> Result<Root, Error> {

@@ -32,16 +32,24 @@ pub(super) fn work(batch: &mut Batch<'_>, place: &mut Option<Bytes>) -> Result<F
         let window = retention::decode(&key, &value)?;
         let namespace = key::namespace_of(&key).ok_or_else(|| Error::corrupt(&key, "key of a window is too short"))?;
         let window = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
+        let mut damage = None;
         let start = Micros(batch.inner.instants.now().0.saturating_sub(window));
         for entry in batch.view.range(&key::expiries_until(namespace, start), Direction::Ascending) {
             let (key, _) = entry?;
             let expiry = key::expiry_of(&key).ok_or_else(|| Error::corrupt(&key, "key in the queue is too short"))?;
-            cut(batch, key, expiry, start)?;
+            match cut(batch, key, expiry, start) {
+                // One branch that is damaged does not keep the others from being cut.
+                Err(error @ Error::Corrupt { .. }) => damage = damage.or(Some(error)),
+                done => done?,
+            }
             if batch.is_used_up() {
                 // What was cut is not in the queue any more: the same namespace again.
                 *place = None;
                 return Ok(Flow::Paused);
             }
+        }
+        if let Some(error) = damage {
+            return Err(error);
         }
         batch.count_look();
         if batch.is_used_up() {

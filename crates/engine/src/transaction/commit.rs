@@ -67,10 +67,11 @@ impl<'a> Transaction<'a> {
         let inner = self.inner;
         let branches: BTreeSet<BranchId> =
             self.branches.iter().filter(|(_, edit)| !edit.is_new()).map(|(branch, _)| *branch).collect();
-        let conflict = |floor| Ok(Attempt::Conflict(Conflict { floor, branches: branches.clone() }));
+        let locked = &branches | &self.timed;
+        let conflict = |floor| Ok(Attempt::Conflict(Conflict { floor, branches: locked.clone() }));
         if held.is_nothing() {
-            held = inner.locks.hold(&branches);
-        } else if !inner.locks.try_extend(&mut held, &branches) {
+            held = inner.locks.hold(&locked);
+        } else if !inner.locks.try_extend(&mut held, &locked) {
             return conflict(self.instant);
         }
         let snapshot = inner.store.snapshot(View::Latest)?;
@@ -189,6 +190,8 @@ struct Builder<'a> {
     writes: Vec<Write>,
     versions: Vec<VersionData>,
     nodes: Vec<(Child, Arc<Node>)>,
+    /// The bytes of the nodes among `writes`.
+    node_bytes: usize,
     ahead: Vec<WrittenAhead>,
 }
 
@@ -208,6 +211,7 @@ impl<'a> Builder<'a> {
             writes: Vec::new(),
             versions: Vec::new(),
             nodes: Vec::new(),
+            node_bytes: 0,
             ahead: Vec::new(),
         }
     }
@@ -269,7 +273,7 @@ impl<'a> Builder<'a> {
 
     fn edit_map(&mut self, current: &Current) -> Result<Root, Error> {
         let (inner, namespace) = (self.inner, current.id.namespace());
-        let mut sink = NewNodes { inner, namespace, builder: self, bytes: 0 };
+        let mut sink = NewNodes { inner, namespace, builder: self };
         tree::edit(&inner.nodes, namespace, inner.limits, &current.root, &current.edit.changes, &mut sink)
     }
 
@@ -286,8 +290,6 @@ struct NewNodes<'a, 'b> {
     inner: &'a Inner,
     namespace: NamespaceId,
     builder: &'b mut Builder<'a>,
-    /// How many bytes of nodes wait in the builder.
-    bytes: usize,
 }
 
 impl Sink for NewNodes<'_, '_> {
@@ -297,10 +299,10 @@ impl Sink for NewNodes<'_, '_> {
         let (value, checksum) = payload.seal(&key);
         let child = Child { id, checksum };
         let node = Node::decode(envelope::payload_of(&value)).ok_or(Error::Internal("a new node does not decode"))?;
-        self.bytes += key.len() + value.len();
+        self.builder.node_bytes += key.len() + value.len();
         self.builder.nodes.push((child, Arc::new(node)));
         self.builder.writes.push(Write::Create(key, value));
-        if self.bytes > self.inner.store.max_commit_bytes() / 4 {
+        if self.builder.node_bytes > self.inner.store.max_commit_bytes() / 4 {
             self.write_ahead()?;
         }
         Ok(child)
@@ -314,7 +316,7 @@ impl NewNodes<'_, '_> {
         let (mut nodes, rest): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.builder.writes).into_iter().partition(|write| write.key().first() == Some(&b'd'));
         self.builder.writes = rest;
-        self.bytes = 0;
+        self.builder.node_bytes = 0;
         for (child, node) in self.builder.nodes.drain(..) {
             self.inner.nodes.remember(child, node);
         }

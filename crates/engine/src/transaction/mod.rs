@@ -149,6 +149,8 @@ pub struct Transaction<'a> {
     writes: BTreeMap<Bytes, Option<Bytes>>,
     /// What was read and written of branches' maps.
     branches: BTreeMap<BranchId, BranchEdit>,
+    /// Branches of which a state was found by its time.
+    timed: BTreeSet<BranchId>,
     /// Namespaces that were found to exist.
     namespaces: BTreeSet<NamespaceId>,
 }
@@ -165,6 +167,7 @@ impl<'a> Transaction<'a> {
             reads: Vec::new(),
             writes: BTreeMap::new(),
             branches: BTreeMap::new(),
+            timed: BTreeSet::new(),
             namespaces: BTreeSet::new(),
         })
     }
@@ -203,6 +206,34 @@ impl<'a> Transaction<'a> {
         self.writes.insert(key, Some(value));
         self.namespaces.insert(id);
         Ok(id)
+    }
+
+    /// Deletes up to `limit` of what there was in a namespace before this transaction: branches, pins, records. Gives how many; fewer than `limit` where no more
+    /// is left. What one commit can't [delete](Transaction::delete_namespace), some hundred thousand of them, is deleted by several of these before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NamespaceNotFound`], [`Error::SystemNamespace`], [`Error::Corrupt`], [`Error::Store`].
+    pub fn clear_namespace(&mut self, namespace: NamespaceId, limit: usize) -> Result<usize, Error> {
+        if namespace == NamespaceId::SYSTEM {
+            return Err(Error::SystemNamespace);
+        }
+        self.require_namespace(namespace)?;
+        let mut deleted = 0;
+        for (key, _) in self.store_range(&key::branches(namespace), Direction::Ascending, limit)? {
+            let branch = key::branch_of(&key).ok_or_else(|| Error::corrupt(&key, "key of a branch is too short"))?;
+            self.delete_branch(branch)?;
+            deleted += 1;
+        }
+        let pins = key::pin_range(namespace, &KeyRange::ALL);
+        for (key, _) in self.store_range(&pins, Direction::Ascending, limit - deleted)? {
+            self.unpin(namespace, key::pin_name(&key))?;
+            deleted += 1;
+        }
+        let records = self.store_range(&key::records(namespace), Direction::Ascending, limit - deleted)?;
+        deleted += records.len();
+        self.writes.extend(records.into_iter().map(|(key, _)| (key, None)));
+        Ok(deleted)
     }
 
     /// Deletes a namespace with its branches and records.
@@ -297,7 +328,11 @@ impl<'a> Transaction<'a> {
     ) -> Result<(record::Branch, Arc<VersionData>), Error> {
         let found = self.committed_branch(branch)?;
         let present = match point {
-            Point::Time(time) => self.inner.instants.observe(Micros::of(time)),
+            Point::Time(time) => {
+                // The commit waits for those that have chosen an earlier instant already; they make it a conflict.
+                self.timed.insert(branch);
+                self.inner.instants.observe(Micros::of(time))
+            }
             Point::Head | Point::Lsn(_) => Micros(i64::MAX),
         };
         let version = branch::select(self.snapshot.as_ref(), &self.inner.versions, branch, &found, point, present)?;

@@ -50,6 +50,22 @@ fn a_transaction_that_is_written_in_pieces_is_seen_whole_or_not_at_all() -> Resu
 }
 
 #[test]
+fn many_branches_can_have_more_in_one_transaction_than_a_commit_can_hold() -> Result<(), Error> {
+    let engine = Engine::open(MemoryStore::new(), Options::default())?;
+    let written = engine.transact(|tx| {
+        let branches = (0..10).map(|_| tx.create_branch(NamespaceId::SYSTEM)).collect::<Result<Vec<_>, _>>()?;
+        for branch in &branches {
+            (0..100_u32).try_for_each(|number| tx.put(*branch, &number.to_be_bytes(), &[7; 16_000]))?;
+        }
+        Ok::<_, Error>(branches)
+    })?;
+    for branch in written.value {
+        assert_eq!(keys(&engine.head(branch)?, Direction::Ascending)?.len(), 100);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_failure_in_any_piece_of_a_transaction_leaves_nothing_of_it() -> Result<(), Error> {
     let counting = CountingStore::new(MemoryStore::new());
     let store = FaultyStore::new(counting.clone());

@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod feed;
 mod in_memory;
+mod instants;
 mod isolation;
 mod model;
 mod pins;

@@ -34,6 +34,18 @@ fn a_pin_reads_its_version_until_it_is_moved_or_released() -> Result<(), Error> 
 }
 
 #[test]
+fn a_version_that_was_purged_since_it_was_opened_is_pinned_as_it_is_now() -> Result<(), Error> {
+    let (engine, main) = engine_with_three_versions()?;
+    let open = engine.version(main, Point::Lsn(Lsn::new(2)))?;
+    engine.purge(SYSTEM, b"key", None, b"")?;
+    engine.transact(|tx| tx.pin_version(b"applied", &open))?;
+    assert_eq!(pinned_value(&engine, b"applied")?, None);
+    assert!(engine.pinned(SYSTEM, b"applied")?.is_some());
+    assert!(engine.transact(|tx| tx.fork_pinned(SYSTEM, b"applied"))?.value.is_some());
+    Ok(())
+}
+
+#[test]
 fn a_pin_that_is_put_in_a_failed_transaction_is_not_there() -> Result<(), Error> {
     let (engine, main) = engine_with_three_versions()?;
     let failed: Result<_, Error> = engine.transact(|tx| {

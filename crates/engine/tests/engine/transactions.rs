@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, TimeDelta};
 use offshoot_engine::{
     BranchId, Direction, Engine, Error, KeyRange, Lsn, MAX_KEY_BYTES, MAX_METADATA_BYTES, MAX_VALUE_BYTES, MemoryStore,
-    NamespaceId, Options, Point, Store, StoreError, Table,
+    NamespaceId, Options, Point, Step, Store, StoreError, Table,
     storage::View,
     testing::{FaultyStore, ManualClock, Operation},
 };
@@ -373,6 +373,39 @@ fn too_long_keys_values_and_metadata_are_refused() -> Result<(), Error> {
     assert_eq!(head.get(&[1; MAX_KEY_BYTES])?.map(|value| value.len()), Some(MAX_VALUE_BYTES));
     assert_eq!(head.metadata().len(), MAX_METADATA_BYTES);
     Ok(())
+}
+
+#[test]
+fn a_namespace_is_cleared_in_steps_of_any_size() -> Result<(), Error> {
+    let store = MemoryStore::new();
+    let engine = Engine::open(store.clone(), Options::default())?;
+    let main = engine.transact(|tx| tx.create_branch(SYSTEM))?.value;
+    let before = store.entries().len();
+    let namespace = engine.transact(|tx| tx.create_namespace())?.value;
+    engine.transact(|tx| {
+        for number in 0..10_u8 {
+            let branch = tx.create_branch(namespace)?;
+            tx.put(branch, b"k", &[number])?;
+            tx.record_put(namespace, RECORDS, &[number], b"v")?;
+        }
+        Ok::<_, Error>(())
+    })?;
+    let branches = engine.snapshot()?.branches(namespace, None, usize::MAX)?;
+    for branch in &branches[..5] {
+        engine.transact(|tx| tx.pin(format!("pin of {}", branch.id.number()).as_bytes(), branch.id, Point::Head))?;
+    }
+    let mut steps = Vec::new();
+    while steps.last().is_none_or(|deleted| *deleted == 7) {
+        steps.push(engine.transact(|tx| tx.clear_namespace(namespace, 7))?.value);
+    }
+    assert_eq!(steps, [7, 7, 7, 4], "10 branches, 5 pins, 10 records");
+    assert!(engine.snapshot()?.branches(namespace, None, 1)?.is_empty());
+    assert!(matches!(engine.transact(|tx| tx.clear_namespace(SYSTEM, 7)), Err(Error::SystemNamespace)));
+    engine.transact(|tx| tx.delete_namespace(namespace))?;
+    let mut collector = engine.collector();
+    while collector.step(100)? != Step::Idle {}
+    assert_eq!(store.entries().len(), before, "nothing of it is left");
+    engine.head(main).map(|_| ())
 }
 
 #[test]
