@@ -34,6 +34,9 @@ pub(crate) struct OperationBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     failures_count: u32,
+    /// When it is tried again, after it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
     total_duration_ms: u32,
@@ -51,6 +54,7 @@ impl From<Operation> for OperationBody {
             status: operation.status.to_string(),
             error: operation.error,
             failures_count: operation.failures_count,
+            retry_at: operation.retry_at.map(Into::into),
             created_at: operation.created_at.into(),
             updated_at: operation.updated_at.into(),
             // The wire has 32 bits; one that took longer than three weeks shows the most they hold.

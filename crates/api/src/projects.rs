@@ -220,7 +220,7 @@ struct RootBranchFields {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// What new endpoints get where nothing is said. Other settings are kept by name.
+/// What new endpoints get where nothing is said.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = DefaultEndpointSettings)]
 struct EndpointDefaultsBody {
@@ -232,28 +232,33 @@ struct EndpointDefaultsBody {
     autoscaling_limit_max_cu: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pg_settings: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pgbouncer_settings: Option<Map<String, Value>>,
 }
 
 impl EndpointDefaultsBody {
     fn read(self) -> Result<EndpointDefaults, ApiError> {
-        let settings = self.pg_settings.map(|settings| ("pg_settings".to_owned(), Value::Object(settings)));
+        let settings = [("pg_settings", self.pg_settings), ("pgbouncer_settings", self.pgbouncer_settings)];
+        let settings = settings.into_iter().filter_map(|(name, given)| Some((name.to_owned(), Value::Object(given?))));
         Ok(EndpointDefaults {
             suspend_timeout_seconds: self.suspend_timeout_seconds,
             min_cu: units(self.autoscaling_limit_min_cu)?,
             max_cu: units(self.autoscaling_limit_max_cu)?,
-            settings: settings::kept(settings.into_iter().collect())?,
+            settings: settings::kept(settings.collect())?,
         })
     }
 }
 
 impl From<EndpointDefaults> for EndpointDefaultsBody {
     fn from(defaults: EndpointDefaults) -> EndpointDefaultsBody {
-        let pg_settings = settings::shown(&defaults.settings).remove("pg_settings");
+        let mut shown = settings::shown(&defaults.settings);
+        let mut of = |name| shown.remove(name).and_then(|settings| settings.as_object().cloned());
         EndpointDefaultsBody {
             suspend_timeout_seconds: defaults.suspend_timeout_seconds,
             autoscaling_limit_min_cu: defaults.min_cu.map(ComputeUnits::get),
             autoscaling_limit_max_cu: defaults.max_cu.map(ComputeUnits::get),
-            pg_settings: pg_settings.and_then(|settings| settings.as_object().cloned()),
+            pg_settings: of("pg_settings"),
+            pgbouncer_settings: of("pgbouncer_settings"),
         }
     }
 }

@@ -202,12 +202,20 @@ async fn snapshot_delete(
     Ok((StatusCode::ACCEPTED, Json(SnapshotDeletedBody { operations: Vec::new() })))
 }
 
+/// The older place of the name.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RestoreParams {
+    name: Option<String>,
+}
+
 /// Makes a branch of a snapshot, which may take another one's place.
 #[utoipa::path(
     post,
     path = "/projects/{project_id}/snapshots/{snapshot_id}/restore",
     operation_id = "restoreSnapshot",
     tag = "Snapshots",
+    params(RestoreParams),
     request_body = Option<SnapshotRestoreRequest>,
     responses((status = 200, body = SnapshotRestoredBody))
 )]
@@ -215,10 +223,11 @@ async fn snapshot_restore(
     session: Session,
     addresses: Addresses,
     PathParams((project, id)): SnapshotPath,
+    QueryParams(params): QueryParams<RestoreParams>,
     JsonBody(body): JsonBody<SnapshotRestoreRequest>,
 ) -> Result<Json<SnapshotRestoredBody>, ApiError> {
     let restore = SnapshotRestore {
-        name: body.name.map(|name| name.parse()).transpose()?,
+        name: body.name.or(params.name).map(|name| name.parse()).transpose()?,
         target: body.target_branch_id.map(|id| id.parse()).transpose()?,
         finalize: body.finalize_restore == Some(true),
         preserve_credentials: body.preserve_credentials == Some(true),

@@ -5,7 +5,7 @@
 pub struct Page<T> {
     /// The part.
     pub items: Vec<T>,
-    /// The cursor to ask for the next part with, as it is; nothing at the end of the list.
+    /// The cursor to ask for the next part with, as it is; nothing at the end of the list, which may be an empty page.
     pub next: Option<String>,
 }
 

@@ -274,13 +274,16 @@ impl Catalog {
                 }
                 range.start = Bound::Excluded(key);
             }
-            if is_last || found.len() > query.limit {
-                let page = Page::cut(found, query.limit, |(project, _)| project.record.namespace.to_string());
+            if is_last || found.len() >= query.limit {
+                found.truncate(query.limit);
+                // A full page has a cursor even if nothing follows: neonctl takes only a page that is not full for the last, and begins anew without one.
+                let last = found.last().filter(|_| found.len() == query.limit);
+                let next = last.map(|(project, _)| project.record.namespace.to_string());
                 let project = |(project, deletion): (FoundProject, Option<DeletionRecord>)| Project {
                     deletion: deletion.map(Into::into),
                     ..Project::from(project)
                 };
-                return Ok(Page { items: page.items.into_iter().map(project).collect(), next: page.next });
+                return Ok(Page { items: found.into_iter().map(project).collect(), next });
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Endpoints, and how clients connect.
 
 use crate::common::{App, TestResult, each, id, storing_passwords, text};
+use chrono::DateTime;
 use offshoot_api::{Address, Addresses, ApiOptions};
 use offshoot_catalog::{ComputeState, Drift, Options, Outcome};
 use serde_json::{Value, json};
@@ -38,6 +39,20 @@ async fn an_endpoint_is_created_changed_run_and_deleted() -> TestResult {
     }
     app.ok("DELETE", &path, Value::Null).await?;
     assert_eq!(app.send("DELETE", &path, "").await?.status, 204);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_operation_that_failed_tells_when_it_is_tried_again() -> TestResult {
+    let app = App::new()?;
+    let (_, project, _) = app.project().await?;
+    let due = app.catalog.operations_due(1)?.remove(0);
+    let retry_at = Some(DateTime::from_timestamp(4_000_000_000, 0).ok_or("no such time")?);
+    let failed = Outcome::Failed { error: "no space".into(), retry_at };
+    app.catalog.operations_finish(&[(due.project, due.operation.id, failed)])?;
+    let shown = app.get(&format!("{project}/operations/{}", due.operation.id)).await?["operation"].clone();
+    assert_eq!((&shown["status"], &shown["error"]), (&json!("failed"), &json!("no space")));
+    assert_eq!((&shown["failures_count"], &shown["retry_at"]), (&json!(1), &json!("2096-10-02T07:06:40Z")));
     Ok(())
 }
 

@@ -30,6 +30,10 @@ async fn a_snapshot_is_made_renamed_restored_and_deleted() -> TestResult {
     assert_eq!((&now["branch"]["name"], &now["branch"]["default"]), (&json!("main"), &json!(true)));
     app.refused((422, "RESTORE_NOT_PENDING"), "POST", &format!("{look}/finalize_restore"), Value::Null).await?;
 
+    // The older place of the name, without a body.
+    let named = app.ok("POST", &format!("{path}/restore?name=another"), Value::Null).await?;
+    assert_eq!(named["branch"]["name"], "another");
+
     assert_eq!(app.send("DELETE", &path, "").await?.status, 202);
     app.refused((404, "SNAPSHOT_NOT_FOUND"), "DELETE", &path, Value::Null).await?;
     app.refused((404, "SNAPSHOT_NOT_FOUND"), "POST", &format!("{path}/restore"), Value::Null).await?;
@@ -40,7 +44,10 @@ async fn a_snapshot_is_made_renamed_restored_and_deleted() -> TestResult {
 async fn settings_are_given_back_as_they_were_given() -> TestResult {
     let app = App::new()?;
     let settings = json!({ "quota": { "logical_size_bytes": 1 }, "enable_logical_replication": true });
-    let defaults = json!({ "suspend_timeout_seconds": 120, "autoscaling_limit_max_cu": 2.0, "pg_settings": { "work_mem": "8MB" } });
+    let defaults = json!({
+        "suspend_timeout_seconds": 120, "autoscaling_limit_max_cu": 2.0,
+        "pg_settings": { "work_mem": "8MB" }, "pgbouncer_settings": { "default_pool_size": "20" },
+    });
     let body = json!({ "project": { "settings": settings, "default_endpoint_settings": defaults } });
     let created = app.ok("POST", "/projects", body).await?;
     assert_eq!(

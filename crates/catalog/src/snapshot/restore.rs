@@ -67,7 +67,7 @@ pub struct RestoreFinalized {
 impl Catalog {
     /// Makes a root branch of a snapshot, which takes the same time and space whatever it holds, unless passwords change.
     ///
-    /// Of a protected branch's snapshot the roles get new passwords, but for those that the target has: they keep theirs.
+    /// Of a protected branch's snapshot the roles get new passwords, but for those that the target has, if that is not protected: they keep theirs.
     ///
     /// # Errors
     ///
@@ -93,11 +93,17 @@ impl Catalog {
                 Some(target) => Some(project.branch(tx, target)?),
                 None => source.as_ref().map(|source| project.branch(tx, &source.id)).transpose()?,
             };
+            if restore.finalize && target.is_none() {
+                // The one whose place it would take by default.
+                return Err(Error::BranchNotFound { id: kept.source.to_string() });
+            }
             let id = self.branch_draw(tx, project.namespace())?;
             let forked = fork(tx, engine_branch(&project, &kept), &kept.source, Point::Head)?;
             let renews = source.is_some_and(|source| source.record.protected);
+            // What a protected branch's users have today is for no other branch, unless somebody asks for it.
+            let keeps = |target: &&FoundBranch| restore.preserve_credentials || (renews && !target.record.protected);
             let credentials = Credentials {
-                kept_from: target.as_ref().filter(|_| restore.preserve_credentials || renews).map(|found| found.engine),
+                kept_from: target.as_ref().filter(keeps).map(|found| found.engine),
                 renews,
                 drawn: &drawn,
             };

@@ -78,6 +78,15 @@ fn pages_of_projects_follow_each_other_in_order_of_creation() -> TestResult {
     }
     assert_eq!((pages, names), (3, (0..7).map(|number| format!("Project {number}")).collect()));
 
+    // The last one is full: it has a cursor all the same, for a client that takes only one that is not full for the last.
+    let page = |after, limit| {
+        world.catalog.project_list(&world.caller, ProjectQuery { after, limit, ..ProjectQuery::default() })
+    };
+    let full = page(None, 7)?;
+    assert_eq!(full.items.len(), 7);
+    let last = page(full.next, 7)?;
+    assert_eq!((last.items.len(), last.next), (0, None));
+
     let search = |search: &str| -> Result<usize, crate::Error> {
         let query = ProjectQuery { search: Some(search.into()), ..ProjectQuery::default() };
         Ok(world.catalog.project_list(&world.caller, query)?.items.len())

@@ -1,5 +1,6 @@
 use chrono::TimeDelta;
 use offshoot_engine::{Clock, Point};
+use secrecy::ExposeSecret;
 
 use super::{TestResult, World, code, in_short};
 use crate::{
@@ -135,5 +136,27 @@ fn a_branch_of_a_protected_branchs_snapshot_has_passwords_of_its_own() -> TestRe
     let of_target = world.reveal(&target.ok_or("none")?, "casey")?;
     assert_ne!(of_target, of_main);
     assert_eq!(world.reveal(&restored.branch.id, "casey")?, of_target);
+    // The snapshot's own branch is the target where none is named.
+    let restored = restore(&world, &taken.id, &SnapshotRestore::default())?;
+    let [(name, password)] = &restored.passwords[..] else { return Err("one new password".into()) };
+    assert_eq!(name.as_str(), "casey");
+    assert_eq!(world.reveal(&restored.branch.id, "casey")?, password.expose_secret());
+    assert_ne!(world.reveal(&restored.branch.id, "casey")?, of_main);
+    let preserved = SnapshotRestore { preserve_credentials: true, ..SnapshotRestore::default() };
+    let preserved = restore(&world, &taken.id, &preserved)?;
+    assert_eq!(world.reveal(&preserved.branch.id, "casey")?, of_main, "it was asked for");
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_whose_branch_is_gone_takes_no_place_unless_one_is_named() -> TestResult {
+    let world = World::new()?;
+    let branch = world.fork(&world.main, Point::Head)?.id;
+    let taken = take(&world, &branch, NewSnapshot::default())?;
+    world.catalog.branch_delete_for_good(&world.caller, &world.project, &branch)?;
+    let at_once = SnapshotRestore { finalize: true, ..SnapshotRestore::default() };
+    assert_eq!(code(restore(&world, &taken.id, &at_once)), "BRANCH_NOT_FOUND");
+    let at_once = SnapshotRestore { target: Some(world.main.clone()), ..at_once };
+    assert_eq!(restore(&world, &taken.id, &at_once)?.branch.name.as_str(), "main");
     Ok(())
 }
