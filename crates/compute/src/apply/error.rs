@@ -46,6 +46,14 @@ pub enum ApplyError {
         /// The name.
         name: String,
     },
+    /// A branch has a role of the name of the group that its roles are members of.
+    #[error(
+        "the branch has a role named {name:?}, as the group of all roles is; delete it, or name another group with --privileged-role"
+    )]
+    GroupInTheWay {
+        /// The name.
+        name: String,
+    },
     /// A name is taken by a database that isn't the branch's.
     #[error("the server has another database named {name:?}, which is not the branch's; rename one of the two")]
     DatabaseInTheWay {

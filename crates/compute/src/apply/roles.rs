@@ -46,6 +46,8 @@ pub(super) fn plan(
     for (name, role) in wanted {
         let name = name.as_str();
         match (role, found.get(name)) {
+            (Some(_), _) if name == privileged => return Err(ApplyError::GroupInTheWay { name: name.to_owned() }),
+            (None, _) if name == privileged => {}
             (None, None) => {}
             // It can't have been the branch's: that would have been refused.
             (None, Some(found)) if found.is_superuser => {}

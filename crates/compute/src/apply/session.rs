@@ -44,6 +44,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("standard_conforming_strings", "on"),
     ("client_min_messages", "warning"),
     ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"),
     ("lock_timeout", "30s"),
     ("statement_timeout", "120s"),
     ("log_statement", "none"),

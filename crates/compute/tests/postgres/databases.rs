@@ -87,6 +87,7 @@ fn what_an_owner_sets_for_a_database_does_not_hold_for_the_administrator() -> Te
         "search_path TO evil, pg_catalog",
         "default_transaction_read_only TO on",
         "statement_timeout TO 1",
+        "idle_session_timeout TO 1",
         "role TO casey",
         "row_security TO on",
         "standard_conforming_strings TO off",

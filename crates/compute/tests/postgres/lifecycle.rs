@@ -1,6 +1,6 @@
 //! Computes that start, stop and go.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use offshoot_catalog::{ComputeState, EndpointKind, EndpointSpec, OperationAction, OperationStatus};
 use offshoot_compute::ExecutorOptions;
@@ -46,6 +46,26 @@ fn a_compute_that_nobody_uses_is_suspended_and_one_that_is_used_is_not() -> Test
     assert_eq!(operations[1].action, OperationAction::ApplyConfig);
     assert!(operations.iter().all(|operation| operation.status == OperationStatus::Finished), "{operations:?}");
     assert!(log_in(&login, "sally", &world.passwords[&main]["sally"], "neondb").is_err());
+    Ok(())
+}
+
+#[test]
+fn short_statements_in_the_database_that_is_always_there_are_use_too() -> TestResult {
+    let options = ExecutorOptions {
+        upkeep_every: Duration::from_millis(100),
+        suspend_after_seconds: 4,
+        ..ExecutorOptions::default()
+    };
+    let world = World::with(options)?;
+    world.settle()?;
+    let casey = connect(&world.login(&world.main)?, "casey", &world.passwords[&world.main]["casey"], "postgres")?;
+    // A client that comes back ten times a second, for more than twice as long as a compute may be idle.
+    for _ in 0..100 {
+        casey.run("SELECT")?;
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(state(&world)?, ComputeState::Active);
+    casey.run("SELECT")?;
     Ok(())
 }
 

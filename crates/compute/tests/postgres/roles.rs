@@ -1,6 +1,7 @@
 //! What becomes of roles on a server besides their logins.
 
 use offshoot_catalog::{OperationAction, OperationStatus, RoleLogin};
+use offshoot_compute::ExecutorOptions;
 
 use crate::common::{TestResult, World, admin, connect, log_in, major, query};
 
@@ -83,6 +84,24 @@ fn what_was_made_in_sql_is_left_alone_and_a_superuser_is_never_taken_over() -> T
     assert_eq!(world.settle()?[0].status, OperationStatus::Finished);
     log_in(&login, "boss", "boss", "neondb")?;
     world.check_logins()
+}
+
+#[test]
+fn a_role_of_the_name_of_the_group_of_all_roles_is_refused_and_the_group_stays() -> TestResult {
+    let options = ExecutorOptions { privileged_role: "ops".parse()?, ..World::options() };
+    let mut world = World::with(options)?;
+    let main = world.main.clone();
+    world.settle()?;
+    world.create_role(&main, "ops")?;
+    let operations = world.settle()?;
+    assert_eq!(operations[0].status, OperationStatus::Error, "{operations:?}");
+    let error = operations[0].error.clone().unwrap_or_default();
+    assert!(error.contains("a role named \"ops\", as the group"), "{error}");
+    world.delete_role(&main, "ops")?;
+    assert_eq!(world.settle()?[0].status, OperationStatus::Finished);
+    let member = "SELECT pg_has_role('casey', 'ops', 'member')::text";
+    assert_eq!(query(&world.login(&main)?, "postgres", member)?, ["true"]);
+    Ok(())
 }
 
 #[test]
