@@ -25,6 +25,11 @@ pub trait Driver: Send + Sync + 'static {
     /// Stops an endpoint's server, and removes all that belongs to it.
     fn remove(&self, endpoint: &EndpointId) -> impl Future<Output = Result<(), DriverError>> + Send;
 
+    /// The endpoints that have a server of this driver's, whether or not it runs.
+    fn present(&self) -> Vec<EndpointId> {
+        Vec::new()
+    }
+
     /// The servers that were started, whether or not they run still.
     fn started(&self) -> Vec<StartedServer>;
 

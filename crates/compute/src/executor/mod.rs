@@ -191,7 +191,33 @@ impl<D: Driver> Core<D> {
         })
     }
 
+    /// Tells of servers that belong to no endpoint: where another driver was used when their endpoints went, nobody removed them. They may be all that is left
+    /// of what somebody still wants, so they stay.
+    async fn tell_of_leftovers(&self) -> Result<(), offshoot_catalog::Error> {
+        let present = self.driver.present();
+        let left = self.blocking(move |catalog| {
+            let gone = catalog.computes_gone(usize::MAX)?;
+            let mut left = Vec::new();
+            for endpoint in present {
+                if !gone.contains(&endpoint) && !catalog.compute_is_kept(&endpoint)? {
+                    left.push(endpoint);
+                }
+            }
+            Ok::<_, offshoot_catalog::Error>(left)
+        });
+        for endpoint in left.await? {
+            tracing::warn!(
+                endpoint = endpoint.as_str(),
+                "a server belongs to no endpoint of this store; what is there of it is left, for somebody to remove"
+            );
+        }
+        Ok(())
+    }
+
     async fn run(self: Arc<Self>) {
+        if let Err(error) = self.tell_of_leftovers().await {
+            tracing::error!(error = error_chain(&error), "cannot tell which servers belong to an endpoint");
+        }
         let (outcomes, writer) = Outcomes::start(Arc::clone(&self));
         let upkeep = tokio::spawn(upkeep::run(Arc::clone(&self)));
         let mut working = JoinSet::new();

@@ -163,6 +163,30 @@ fn psql_wakes_a_suspended_compute_also_after_the_server_was_killed() -> TestResu
     Ok(())
 }
 
+#[test]
+fn what_went_while_another_driver_was_used_is_told_and_left() -> TestResult {
+    let dir = TempDir::with_prefix("offshoot-")?;
+    let data_dir = dir.path().join("data");
+    let server = start(&data_dir);
+    let created = server.client().expect(201, "POST", "/projects", None);
+    let (project, endpoint) = (text(&created["project"]["id"]), text(&created["endpoints"][0]["id"]));
+    settle(&server.client(), &project);
+    assert!(!server.terminate().log.contains("belongs to no endpoint"));
+    let server = ServerCommand::new(&data_dir).arg("--compute=none").start();
+    server.client().delete(&format!("/projects/{project}?hard_delete=true"));
+    // Computes that are gone are forgotten before later operations are finished.
+    let other = server.client().expect(201, "POST", "/projects", None);
+    settle(&server.client(), &text(&other["project"]["id"]));
+    server.terminate();
+    let server = start(&data_dir);
+    server.client().expect(201, "POST", "/projects", None);
+    let log = server.terminate().log;
+    let told = log.lines().any(|line| line.contains("belongs to no endpoint") && line.contains(&endpoint));
+    assert!(told, "{log}");
+    assert!(data_of(&data_dir, &endpoint).is_dir());
+    Ok(())
+}
+
 /// Where a URI leads.
 fn address(uri: &str) -> &str {
     let (_, place) = uri.split_once('@').expect("a URI with a host");

@@ -240,6 +240,10 @@ impl Driver for Clusters {
         Ok(())
     }
 
+    fn present(&self) -> Vec<EndpointId> {
+        files::endpoints(&self.options.dir)
+    }
+
     fn started(&self) -> Vec<StartedServer> {
         let started = self.started.lock();
         started
@@ -259,7 +263,7 @@ impl Driver for Clusters {
     async fn stop_all(&self) {
         let mut stopping = tokio::task::JoinSet::new();
         // Also those that an earlier server left and nobody has asked for since.
-        for endpoint in files::endpoints(&self.options.dir) {
+        for endpoint in self.present() {
             let (cluster, files) = (self.cluster(&endpoint), self.files(&endpoint));
             stopping.spawn(async move {
                 let mut cluster = cluster.lock().await;
