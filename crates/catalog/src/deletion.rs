@@ -113,8 +113,8 @@ pub(crate) struct Settled {
 }
 
 impl Catalog {
-    /// Does what is due about up to `limit` deleted branches and as many projects. One that fails does not hold up the others; the first error is told when all
-    /// were tried.
+    /// Does what is due about up to `limit` deleted branches and as many projects. One that fails does not hold up those after it; the first error is told when
+    /// all were tried.
     pub(crate) fn settle_deleted(&self, limit: usize) -> Result<Settled> {
         let mut source = self.snapshot()?;
         let branches = first(&mut source, &system::BRANCH_DELETIONS, limit)?;

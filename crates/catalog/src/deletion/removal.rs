@@ -1,6 +1,6 @@
 //! How a project is removed for good, in commits of a bounded size.
 
-use offshoot_engine::{Direction, NamespaceId};
+use offshoot_engine::{Direction, NamespaceId, StoreError};
 
 use super::{OPERATIONS, PAGE, branch::dequeue, project::next_of};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     catalog::{Catalog, FoundProject},
     codec::{DeletedProjectRecord, DeletionRecord, Time},
     compute, endpoint,
-    error::Result,
+    error::{Error, Result},
     operation, snapshot,
     tables::{numbers, project, system, timed},
 };
@@ -59,12 +59,17 @@ impl Catalog {
             }
             Ok(next_of(&page))
         })?;
-        // The rest goes with the namespace, as far as one commit can hold it.
-        while self.commit(|tx| match tx.clear_namespace(namespace, PAGE) {
-            Err(offshoot_engine::Error::NamespaceNotFound(_)) => Ok(0),
-            cleared => Ok(cleared?),
-        })? == PAGE
-        {}
+        // The rest goes with the namespace, unless it is more than one commit can hold.
+        let removed = self.namespace_remove(project, due);
+        let Err(Error::Engine(offshoot_engine::Error::Store(StoreError::CommitTooLarge { .. }))) = removed else {
+            return removed;
+        };
+        while self.commit(|tx| Ok(tx.clear_namespace(namespace, PAGE)?))? == PAGE {}
+        self.namespace_remove(project, due)
+    }
+
+    /// Removes what is left of a project, if it is not gone yet.
+    fn namespace_remove(&self, project: &FoundProject, due: Time) -> Result<()> {
         self.commit(|tx| {
             let key = timed(due, project.id.as_str());
             if system::PROJECT_DELETIONS.get(tx, NamespaceId::SYSTEM, &key)?.is_none() {
@@ -74,7 +79,7 @@ impl Catalog {
             system::DELETED_PROJECTS.delete(tx, NamespaceId::SYSTEM, project.id.as_str().as_bytes())?;
             let place = numbers(project.record.account.get(), project.record.namespace);
             system::ACCOUNT_DELETED_PROJECTS.delete(tx, NamespaceId::SYSTEM, &place)?;
-            Ok(tx.delete_namespace(namespace)?)
+            Ok(tx.delete_namespace(project.namespace())?)
         })
     }
 }

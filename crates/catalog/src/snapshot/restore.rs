@@ -1,6 +1,6 @@
 //! How a snapshot becomes a branch, and how that branch takes another one's place.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use offshoot_engine::{NamespaceId, Point, Transaction};
 use secrecy::SecretString;
@@ -218,15 +218,14 @@ impl Catalog {
             project.record.updated_at = now(tx);
             system::PROJECTS.put(tx, NamespaceId::SYSTEM, project.id.as_str().as_bytes(), &project.record)?;
         }
-        let mut with_operations = HashSet::new();
+        let mut scheduled = HashMap::new();
         for endpoint in endpoint::of_branch(tx, project, &target.id)? {
-            if !operation::open_on(tx, namespace, &target.id, &endpoint.id)?.is_empty() {
-                with_operations.insert(endpoint.id);
-            }
+            let open = operation::open_on(tx, namespace, &target.id, &endpoint.id)?;
+            scheduled.insert(endpoint.id, open.into_iter().map(|(_, record)| record.action).collect());
         }
         let endpoints = endpoint::move_all(tx, project, &target.id, &found.id)?;
         Ok(Swapped {
-            steps: steps_to_follow(&found.id, &endpoints, &with_operations),
+            steps: steps_to_follow(&found.id, &endpoints, &scheduled),
             endpoints,
             branch: Branch::of(project, found.id, taking),
             replaced: Branch::of(project, target.id, giving),
@@ -243,13 +242,22 @@ struct Swapped {
 }
 
 /// What makes endpoints serve the branch that they came to: those that are to run are started anew. Others are suspended where they may run all the same, for
-/// what is still to be done for the branch that they came from is done no more.
-fn steps_to_follow(branch: &BranchId, endpoints: &[Endpoint], with_operations: &HashSet<EndpointId>) -> Vec<Step> {
+/// what is still `scheduled` for the branch that they came from is done no more.
+fn steps_to_follow(
+    branch: &BranchId,
+    endpoints: &[Endpoint],
+    scheduled: &HashMap<EndpointId, Vec<OperationAction>>,
+) -> Vec<Step> {
     let steps = |endpoint: &Endpoint| {
-        let suspends =
-            endpoint.is_to_run() || endpoint.state != ComputeState::Idle || with_operations.contains(&endpoint.id);
-        let actions =
-            [(OperationAction::SuspendCompute, suspends), (OperationAction::StartCompute, endpoint.is_to_run())];
+        let open = scheduled.get(&endpoint.id).map_or(&[][..], Vec::as_slice);
+        let is_switch = |action: &&OperationAction| {
+            matches!(action, OperationAction::StartCompute | OperationAction::SuspendCompute)
+        };
+        // Also one that was suspended just now to be started anew.
+        let is_being_started = open.iter().rfind(is_switch) == Some(&OperationAction::StartCompute);
+        let starts = endpoint.is_to_run() || (is_being_started && !endpoint.disabled);
+        let suspends = starts || endpoint.state != ComputeState::Idle || !open.is_empty();
+        let actions = [(OperationAction::SuspendCompute, suspends), (OperationAction::StartCompute, starts)];
         let step = |action| Step { action, branch: branch.clone(), endpoint: Some(endpoint.id.clone()) };
         actions.into_iter().filter(|(_, is_needed)| *is_needed).map(|(action, _)| step(action)).collect::<Vec<_>>()
     };

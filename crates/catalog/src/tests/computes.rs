@@ -244,7 +244,15 @@ fn an_endpoint_that_came_to_another_branch_follows_the_operations_of_that_branch
         world.catalog.endpoint_suspend(&world.caller, &world.project, endpoint)?;
         Ok(())
     };
-    let cases: [(ComputeState, Prepare, &[OperationAction]); 4] = [
+    let restart: Prepare = |world, endpoint| {
+        world.catalog.endpoint_restart(&world.caller, &world.project, endpoint)?;
+        // It is idle in between.
+        let due = due(world)?;
+        finish(world, &due, Outcome::Finished { compute: Some(ComputeState::Idle) })?;
+        Ok(())
+    };
+    let cases: [(ComputeState, Prepare, &[OperationAction]); 5] = [
+        (ComputeState::Active, restart, &[SuspendCompute, StartCompute]),
         (ComputeState::Idle, start, &[SuspendCompute, StartCompute]),
         // The compute may have been started for it by now.
         (ComputeState::Idle, apply, &[SuspendCompute]),

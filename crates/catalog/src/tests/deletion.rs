@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{TimeDelta, Utc};
-use offshoot_engine::{Clock, MemoryStore, NamespaceId, Point, StoreError};
+use offshoot_engine::{Clock, MemoryStore, NamespaceId, Point, StoreError, Table};
 
 use super::{TestResult, World, code, in_short};
 use crate::{
@@ -296,6 +296,27 @@ fn after_seven_days_a_branch_is_removed_for_good_also_after_a_restart() -> TestR
     assert_eq!(world.catalog.computes_gone(10)?, [endpoint]);
     assert!(in_short(&world.operations()?).contains(&"delete_timeline running".to_owned()));
     assert_eq!(world.catalog.expire(10)?, Expired::default());
+    Ok(())
+}
+
+#[test]
+fn a_project_that_one_commit_cannot_delete_is_removed_all_the_same() -> TestResult {
+    let world = World::new()?;
+    let filler = Table::new("filler");
+    for part in 0..5_u32 {
+        world.catalog.commit(|tx| {
+            let namespace = FoundProject::find(tx, &world.caller, &world.project)?.namespace();
+            for number in 0..4_500_u32 {
+                let key = format!("{part}/{number}/{}", "long ".repeat(90));
+                tx.record_put(namespace, filler, key.as_bytes(), b"")?;
+            }
+            Ok(())
+        })?;
+    }
+    let namespaces = || Ok::<_, Error>(world.catalog.engine().snapshot()?.namespaces(None, 10)?.len());
+    let before = namespaces()?;
+    world.catalog.project_delete_for_good(&world.caller, &world.project)?;
+    assert_eq!(namespaces()?, before - 1);
     Ok(())
 }
 

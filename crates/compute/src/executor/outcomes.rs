@@ -66,12 +66,13 @@ async fn note_all<F: Future<Output = Result<(), Error>>>(
     for outcome in outcomes {
         while let Err(error) = note(vec![outcome.clone()]).await {
             let (id, reason) = (outcome.1.to_string(), error_chain(&error));
+            // Before it is done again, too, if it comes to that.
+            sleep(PAUSE).await;
             if is_stopping() || error.kind() == Kind::Corrupt {
                 tracing::error!(id, error = reason, "cannot write an outcome; the operation will be done again");
                 break;
             }
             tracing::error!(id, error = reason, "cannot write an outcome; trying again");
-            sleep(PAUSE).await;
         }
     }
 }
