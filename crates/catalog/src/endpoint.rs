@@ -115,6 +115,11 @@ impl Endpoint {
         is_to_run(self.disabled, self.state, self.pending_state)
     }
 
+    /// Whether its compute may run, whether or not it is meant to.
+    pub(crate) fn may_run(&self) -> bool {
+        self.is_to_run() || self.state != ComputeState::Idle
+    }
+
     pub(crate) fn from_record(
         id: EndpointId,
         project: &ProjectId,

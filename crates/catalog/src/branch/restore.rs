@@ -15,7 +15,7 @@ use crate::{
     account,
     catalog::{Caller, Catalog, FoundBranch, FoundProject, now},
     codec::{BranchIdRecord, BranchRecord, ExpiryRecord, ParentRecord, RoleRecord, Time},
-    endpoint::{self, ComputeState, Endpoint},
+    endpoint::{self, Endpoint},
     error::{Error, Result},
     id::{BranchId, ProjectId},
     name::{BranchName, RoleName},
@@ -297,13 +297,13 @@ fn move_to_parent(
 /// Restoring suspends the endpoints that may be running, makes the storage anew, removes the old one if it is not kept,
 /// and starts the endpoints again.
 fn steps_to_restore(branch: &BranchId, endpoints: &[Endpoint], is_preserved: bool) -> Vec<Step> {
-    let may_run = |endpoint: &&Endpoint| endpoint.is_to_run() || endpoint.state != ComputeState::Idle;
     let on = |action, endpoint: Option<&Endpoint>| Step {
         action,
         branch: branch.clone(),
         endpoint: endpoint.map(|endpoint| endpoint.id.clone()),
     };
-    let suspends = endpoints.iter().filter(may_run).map(|endpoint| on(OperationAction::SuspendCompute, Some(endpoint)));
+    let may_run = endpoints.iter().filter(|endpoint| endpoint.may_run());
+    let suspends = may_run.map(|endpoint| on(OperationAction::SuspendCompute, Some(endpoint)));
     let removes = (!is_preserved).then(|| on(OperationAction::DeleteTimeline, None));
     let to_run = endpoints.iter().filter(|endpoint| endpoint.is_to_run());
     let starts = to_run.map(|endpoint| on(OperationAction::StartCompute, Some(endpoint)));

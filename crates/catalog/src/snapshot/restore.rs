@@ -11,7 +11,7 @@ use crate::{
     branch::{Branch, Credentials, RestoreStatus, claim_name, fork, new_record, put_new},
     catalog::{Caller, Catalog, FoundBranch, FoundProject, name_key, now},
     codec::{BranchRecord, RestoredRecord},
-    endpoint::{self, ComputeState, Endpoint},
+    endpoint::{self, Endpoint},
     error::{Error, Result},
     id::{BranchId, EndpointId, ProjectId, SnapshotId},
     name::{BranchName, RoleName},
@@ -256,7 +256,7 @@ fn steps_to_follow(
         // Also one that was suspended just now to be started anew.
         let is_being_started = open.iter().rfind(is_switch) == Some(&OperationAction::StartCompute);
         let starts = endpoint.is_to_run() || (is_being_started && !endpoint.disabled);
-        let suspends = starts || endpoint.state != ComputeState::Idle || !open.is_empty();
+        let suspends = endpoint.may_run() || !open.is_empty();
         let actions = [(OperationAction::SuspendCompute, suspends), (OperationAction::StartCompute, starts)];
         let step = |action| Step { action, branch: branch.clone(), endpoint: Some(endpoint.id.clone()) };
         actions.into_iter().filter(|(_, is_needed)| *is_needed).map(|(action, _)| step(action)).collect::<Vec<_>>()

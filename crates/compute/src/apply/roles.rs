@@ -47,10 +47,8 @@ pub(super) fn plan(
         let name = name.as_str();
         match (role, found.get(name)) {
             (Some(_), _) if name == privileged => return Err(ApplyError::GroupInTheWay { name: name.to_owned() }),
-            (None, _) if name == privileged => {}
             (None, None) => {}
-            // It can't have been the branch's: that would have been refused.
-            (None, Some(found)) if found.is_superuser => {}
+            (None, Some(found)) if is_never_a_branchs(name, found, privileged) => {}
             (None, Some(found)) => {
                 plan.gone.names.push(name.to_owned());
                 plan.gone.oids.push(found.oid);
@@ -73,6 +71,11 @@ pub(super) fn plan(
         }
     }
     Ok(plan)
+}
+
+/// Whether a role of the server can't have been the branch's: that would have been refused.
+pub(super) fn is_never_a_branchs(name: &str, found: &FoundRole, privileged: &str) -> bool {
+    found.is_superuser || name == privileged
 }
 
 /// Whether a role is as the branch says.

@@ -31,9 +31,7 @@ pub(super) async fn compare(
     let mut differences = Vec::new();
     for (name, role) in &changes.roles {
         let is_right = match (role, found.get(name.as_str())) {
-            // What the branch can't have had: the group of its roles, and superusers.
-            (None, _) if name.as_str() == privileged => true,
-            (None, found) => found.is_none_or(|found| found.is_superuser),
+            (None, found) => found.is_none_or(|found| roles::is_never_a_branchs(name.as_str(), found, privileged)),
             (Some(role), Some(found)) => roles::is_right(role, found),
             (Some(_), None) => false,
         };

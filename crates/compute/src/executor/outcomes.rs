@@ -41,11 +41,11 @@ async fn write<D: Driver>(core: Arc<Core<D>>, mut receiver: mpsc::UnboundedRecei
     let mut batch = Vec::new();
     while receiver.recv_many(&mut batch, BATCH).await > 0 {
         let (lanes, outcomes): (Vec<Lane>, Vec<Written>) = batch.drain(..).unzip();
-        let note = |outcomes: Vec<Written>| {
+        let note = |outcomes: Arc<[Written]>| {
             let core = Arc::clone(&core);
             async move { core.blocking(move |catalog| catalog.operations_finish(&outcomes)).await.map(|_| ()) }
         };
-        note_all(outcomes, note, || core.is_stopping()).await;
+        note_all(outcomes.into(), note, || core.is_stopping()).await;
         let mut busy = core.busy.lock();
         busy.retain(|lane| !lanes.contains(lane));
         drop(busy);
@@ -57,14 +57,15 @@ async fn write<D: Driver>(core: Arc<Core<D>>, mut receiver: mpsc::UnboundedRecei
 /// Notes outcomes together. Where that can't be, each alone: what is wrong with one must not hold up the others, and what is too much for one commit may fit into
 /// several. Each is tried for as long as it takes, unless what is stored of its operation is damaged.
 async fn note_all<F: Future<Output = Result<(), Error>>>(
-    outcomes: Vec<Written>,
-    note: impl Fn(Vec<Written>) -> F,
+    outcomes: Arc<[Written]>,
+    note: impl Fn(Arc<[Written]>) -> F,
     is_stopping: impl Fn() -> bool,
 ) {
-    let Err(error) = note(outcomes.clone()).await else { return };
+    let Err(error) = note(Arc::clone(&outcomes)).await else { return };
     tracing::error!(error = error_chain(&error), "cannot write outcomes; trying again with each alone");
-    for outcome in outcomes {
-        while let Err(error) = note(vec![outcome.clone()]).await {
+    for outcome in outcomes.iter() {
+        let alone: Arc<[Written]> = [outcome.clone()].into();
+        while let Err(error) = note(Arc::clone(&alone)).await {
             let (id, reason) = (outcome.1.to_string(), error_chain(&error));
             // Before it is done again, too, if it comes to that.
             sleep(PAUSE).await;
@@ -90,7 +91,7 @@ mod tests {
         let ids = (0..5).map(id).collect::<Result<Vec<_>, _>>()?;
         let outcomes = ids.iter().map(|id| (project.clone(), *id, Outcome::Skipped)).collect();
         let noted = RefCell::new(Vec::new());
-        let note = |outcomes: Vec<Written>| {
+        let note = |outcomes: Arc<[Written]>| {
             ready(match &outcomes[..] {
                 [(_, id, _)] if *id != ids[2] => {
                     noted.borrow_mut().push(*id);
