@@ -4,7 +4,12 @@ mod clients;
 mod elsewhere;
 mod port;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use offshoot_catalog::{
@@ -27,6 +32,9 @@ pub(crate) use self::{
 
 pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// How many worlds there were.
+static WORLDS: AtomicU16 = AtomicU16::new(0);
 
 /// A catalog with one project, and an executor that does its operations.
 pub(crate) struct World {
@@ -77,7 +85,9 @@ impl World {
 
     fn made(options: ExecutorOptions, servers: Servers) -> Fallible<Self> {
         let engine = Engine::open(MemoryStore::new(), offshoot_engine::Options::default())?;
-        let catalog_options = offshoot_catalog::Options::default().with_compute_ports(20_000..=32_000);
+        // Ports of its own: another world could take one that is free while its server is stopped.
+        let first = 20_000 + 100 * (WORLDS.fetch_add(1, Ordering::Relaxed) % 120);
+        let catalog_options = offshoot_catalog::Options::default().with_compute_ports(first..=first + 99);
         let catalog = Catalog::open(engine, catalog_options)?;
         let account = catalog.account_create(&"casey".parse()?)?;
         let caller = Caller::new(account.id);
